@@ -1,0 +1,1 @@
+"""Runs the snippets of reglab, weaves its bilingual pages, renders their formulas and figures, and makes the notebooks."""
