@@ -1,1 +1,1 @@
-"""Runs the snippets of reglab, weaves its bilingual pages, renders their formulas and figures, and makes the notebooks."""
+"""Runs the snippets of reglab, weaves its bilingual pages, renders formulas and figures, makes the notebooks."""

@@ -15,7 +15,7 @@ class Figure:
 
     Attributes:
         name: how pages quote it, unique in its snippet: the cell's name for a cell's only figure; otherwise what
-            `plt.figure(num=...)` / `plt.subplots(num=...)` called it, or `cell_1`, `cell_2`, ... in the order of creation.
+            `plt.subplots(num="name")` called it, or `cell_1`, `cell_2`, … in the order of creation.
         svg: the inline SVG by language (`zh`, `en`), ids prefixed with the snippet's stem and figure's name.
         width: its width in CSS pixels.
         height: its height in CSS pixels.
@@ -92,7 +92,9 @@ class Artefact:
     def from_json(cls, text: str) -> Artefact:
         data = json.loads(text)
         data["cells"] = tuple(
-            CellResult(**{**cell, "figures": tuple(Figure(**{**f, "texts": tuple(f["texts"])}) for f in cell["figures"])})
+            CellResult(
+                **{**cell, "figures": tuple(Figure(**{**f, "texts": tuple(f["texts"])}) for f in cell["figures"])}
+            )
             for cell in data["cells"]
         )
         return cls(**data)
