@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points:
     """Points of a plane, as a regression net takes them.
 
