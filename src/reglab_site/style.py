@@ -10,10 +10,11 @@ phone of 360 pixels its 10 point labels are still 8 pixels high.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-import noto_cjk_sans_otc
+import matplotlib.style
 from cycler import Cycler, cycler
 from matplotlib import font_manager
 
@@ -30,7 +31,7 @@ PALETTE = {
 """The data colours by name; snippets write C0 to C4."""
 
 BACKGROUNDS = {"light": "#ffffff", "dark": "#1e2129"}
-"""What figures are read on: the page's background in either scheme."""
+"""The backgrounds that a contrast must hold on: white, and the lightest one that Material's dark scheme has."""
 
 FIGURE_SIZE = (5.6, 3.4)
 PIXELS_PER_INCH = 100
@@ -40,7 +41,7 @@ CHINESE = "Noto Sans CJK SC"
 """The fonts that measure labels. Readers see their own: DejaVu is wider than most, so that nothing overlaps there."""
 
 
-def _cycle() -> Cycler:
+def _cycle() -> Cycler[str, str]:
     """Fifteen curves that differ: solid, dashed, and with markers."""
     colours = list(PALETTE.values())
     kinds = [("-", "None"), ("--", "None"), ("-", "o")]
@@ -51,7 +52,7 @@ def _cycle() -> Cycler:
     )
 
 
-RC: dict[str, object] = {
+RC: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "reglab",
     "figure.figsize": FIGURE_SIZE,
@@ -115,8 +116,8 @@ RC: dict[str, object] = {
 def apply() -> None:
     """Set matplotlib up for a snippet, the same on every machine: no matplotlibrc and no installed fonts count."""
     matplotlib.rcdefaults()
-    matplotlib.rcParams.update(RC)
+    matplotlib.style.use(RC)
     own = Path(matplotlib.get_data_path())
     manager = font_manager.fontManager
     manager.ttflist = [font for font in manager.ttflist if Path(font.fname).is_relative_to(own)]
-    manager.addfont(str(noto_cjk_sans_otc.FONT_PATH))
+    manager.addfont(str(files("noto_cjk_sans_otc") / "NotoSansCJK-Regular.ttc"))
