@@ -412,15 +412,15 @@ learning_rate, momentum, p_net = 0.01, 0.9, 0.5
 slope, every = 1.5, 20
 
 
-# Ten nets trained side by side: one tensor holds their weights, and no number passes from one net to another.
+# K = 10 nets side by side: one tensor holds their weights, and no number passes from one net to another.
 class Linears(nn.Module):
     def __init__(self, num_nets, inputs, outputs):
         super().__init__()
-        bound = 1 / math.sqrt(inputs)  # as nn.Linear
+        bound = 1 / math.sqrt(inputs)  # the bound of nn.Linear
         self.weight = nn.Parameter(torch.empty(num_nets, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(num_nets, 1, outputs).uniform_(-bound, bound))
 
-    def forward(self, x):  # (nets, points, inputs) -> (nets, points, outputs)
+    def forward(self, x):  # (K, N, inputs) -> (K, N, outputs)
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -440,7 +440,7 @@ def mlps():
 
 
 def errors(nets, x, y):
-    return (nets(x) - y).square().mean((1, 2))  # (nets,)
+    return (nets(x) - y).square().mean((1, 2))  # (K,)
 
 
 def descend(nets, optimizer, steps):
@@ -452,11 +452,11 @@ def descend(nets, optimizer, steps):
         optimizer.step()
         if step % every == 0:
             printed.append(losses.detach())
-    return torch.stack(printed)  # (steps / every, nets)
+    return torch.stack(printed)
 
 
 data = [noisy_line(num_points=10, slope=slope, seed=seed) for seed in range(num_nets)]
-train_x, train_y = (torch.stack([getattr(train, axis) for train, _ in data]) for axis in "xy")  # (nets, 10, 1)
+train_x, train_y = (torch.stack([getattr(train, axis) for train, _ in data]) for axis in "xy")  # (K, 10, 1)
 test_x, test_y = (torch.stack([getattr(test, axis) for _, test in data]) for axis in "xy")
 
 torch.manual_seed(0)
@@ -494,7 +494,7 @@ ax.set_xlabel("step")
 ax.set_ylabel("printed training loss")
 ax.legend(loc="lower left")
 
-grid = torch.linspace(-1, 1, 41).view(1, -1, 1).expand(num_nets, -1, -1)  # (nets, 41, 1)
+grid = torch.linspace(-1, 1, 41).view(1, -1, 1).expand(num_nets, -1, -1)  # (K, 41, 1)
 with torch.inference_mode():
     careful_train, forgetful_train = (errors(each, train_x, train_y) for each in (nets, forgetful))
     careful_line, forgetful_line = (errors(each, grid, slope * grid) for each in (nets, forgetful))
@@ -528,9 +528,9 @@ test_passes = 400
 with torch.inference_mode():
     eval_loss = errors(nets.eval(), test_x, test_y)
     nets.train()
-    predictions = torch.stack([nets(test_x) for _ in range(test_passes)])  # (passes, nets, 10, 1)
+    predictions = torch.stack([nets(test_x) for _ in range(test_passes)])  # (M, K, 10, 1) for M passes
     nets.eval()
-train_mode_losses = (predictions - test_y).square().mean((2, 3))  # (passes, nets)
+train_mode_losses = (predictions - test_y).square().mean((2, 3))  # (M, K)
 
 fig, ax = plt.subplots()
 low, high = train_mode_losses.quantile(torch.tensor([0.05, 0.95]), dim=0)
@@ -569,7 +569,7 @@ assert 1 <= wins_eval_loss <= num_nets - 1
 
 # %% predict
 mc_passes, num_grid = 200, 81
-line_x = torch.linspace(-2, 2, num_grid).view(1, -1, 1).expand(num_nets, -1, -1)  # (nets, 81, 1)
+line_x = torch.linspace(-2, 2, num_grid).view(1, -1, 1).expand(num_nets, -1, -1)  # (K, 81, 1)
 line = slope * line_x
 
 # MC dropout: predict with dropout on (and nothing else in training mode), many times.
@@ -578,7 +578,7 @@ for module in nets.modules():
     if isinstance(module, nn.Dropout):
         module.train()
 with torch.inference_mode():
-    draws = torch.stack([nets(line_x) for _ in range(mc_passes)])  # (passes, nets, 81, 1)
+    draws = torch.stack([nets(line_x) for _ in range(mc_passes)])  # (M, K, 81, 1)
 nets.eval()
 mc_mean, mc_sd = draws.mean(0), draws.std(0)
 with torch.inference_mode():
@@ -600,7 +600,7 @@ ax.set_ylabel("prediction")
 ax.legend(loc="upper left")
 
 inside = line_x[0].flatten().abs() <= 1
-covered = (mc_mean - line).abs() <= 2 * mc_sd  # (nets, 81, 1)
+covered = (mc_mean - line).abs() <= 2 * mc_sd  # (K, 81, 1)
 coverage = covered[:, inside].float().mean((1, 2))
 print("share of the true line on [-1, 1] inside the band, net by net")
 print(" ".join(f"{share:.2f}" for share in coverage.tolist()), f"  mean {coverage.mean():.2f}")
