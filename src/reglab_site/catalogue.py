@@ -30,9 +30,9 @@ from reglab_site.errors import SiteError, raise_all
 CONTEXTS = ("figure", "comment")
 WIDTH = 88
 
-_MATH = r"(?<!\\)\$(?:[^$\\]|\\.)+\$"
+MATH = r"(?<!\\)\$(?:[^$\\]|\\.)+\$"
 _MATH_WORDS = re.compile(r"\\(?:math(?:rm|it|bf|sf|tt|regular|default)|text\w*|operatorname)\s*\{([^{}]*)\}")
-_PLACEHOLDER = re.compile(rf"(?P<math>{_MATH})|\{{(?P<name>[a-z][a-z0-9_]*)\}}")
+_PLACEHOLDER = re.compile(rf"(?P<math>{MATH})|\{{(?P<name>[a-z][a-z0-9_]*)\}}")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\[n"\\])*"')
 
 
@@ -50,7 +50,7 @@ _NUMBER = r"\d+(?:[.,]\d+)*(?:[eE][-+−]?\d+)?"
 _UNIT = r"(?:%|‰|°|[kMG]?B|ms|[µμ]s|s|px|k|M)"
 _UNTRANSLATED = re.compile(
     rf"""
-    {_MATH}
+    {MATH}
   | {_NUMBER}\s?{_UNIT}?(?![A-Za-z])
   | (?<![^\W\d_])(?:{_CODE})(?![^\W\d_])(?:\([^()]*\))?
   | (?<![^\W\d_])[^\W\d_](?![^\W\d_])   # x, H, β
@@ -63,7 +63,7 @@ _SHORT = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,2}(?![^\W\d_])")
 
 def numeric(text: str) -> bool:
     """Whether `text` reads the same in every language: numbers, math, single letters, acronyms and code."""
-    words = " ".join(words for math in re.findall(_MATH, text) for words in _MATH_WORDS.findall(math))
+    words = " ".join(words for math in re.findall(MATH, text) for words in _MATH_WORDS.findall(math))
     if re.search(r"[A-Za-z]{3}", words) and not numeric(words):
         return False
     return not re.sub(_UNTRANSLATED, "", text)
