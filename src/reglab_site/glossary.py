@@ -1,0 +1,120 @@
+"""The glossary: which Chinese word stands for which English one, and which words are never used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reglab_site.errors import SiteError, raise_all
+from reglab_site.project import Project
+
+COLUMNS = ("en", "zh", "never", "search_alias", "note")
+CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of the glossary.
+
+    Attributes:
+        en: the English term, without what its brackets explain; several where it stands for several.
+        zh: the Chinese term, likewise.
+        never: words that are not used for it.
+        search_alias: words under which the search finds it, though no page shows them.
+        note: for authors.
+        line: of the file.
+    """
+
+    en: tuple[str, ...]
+    zh: tuple[str, ...]
+    never: tuple[str, ...]
+    search_alias: tuple[str, ...]
+    note: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Misuse:
+    """A word that is never used, found at `offset`; `right` is the one to use."""
+
+    offset: int
+    word: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """All terms, in the order of the file."""
+
+    path: Path
+    terms: tuple[Term, ...]
+
+    @cached_property
+    def _never(self) -> dict[str, Term]:
+        return {word.lower(): term for term in self.terms for word in term.never}
+
+    @cached_property
+    def _words(self) -> re.Pattern[str]:
+        """All terms and all words never used, the longest first, so that a term may hold a word never used alone."""
+        words = {word.lower() for term in self.terms for word in (*term.zh, *term.en, *term.never)}
+        ordered = sorted(words, key=lambda word: (-len(word), word))
+        return re.compile("|".join(_pattern(word) for word in ordered) or r"(?!)", re.IGNORECASE)
+
+    def misuses(self, text: str) -> Iterator[Misuse]:
+        """The words in `text` that are never used, the longest where several overlap."""
+        for match in self._words.finditer(text):
+            if term := self._never.get(match[0].lower()):
+                right = term.zh if CHINESE.search(match[0]) else term.en
+                yield Misuse(match.start(), match[0], " / ".join(right))
+
+    def terms_in(self, text: str) -> list[tuple[int, Term]]:
+        """The Chinese terms in `text` and where they stand, the longest where several overlap."""
+        by_word = {word: term for term in reversed(self.terms) for word in term.zh}
+        found = ((match.start(), by_word.get(match[0])) for match in self._words.finditer(text))
+        return [(offset, term) for offset, term in found if term]
+
+
+def _pattern(word: str) -> str:
+    """Latin words are found whole only; Chinese has no spaces between words."""
+    return re.escape(word) if CHINESE.search(word) else rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])"
+
+
+def read(project: Project) -> Glossary:
+    """Read and check `docs/reference/glossary.tsv`."""
+    path = project.docs / "reference" / "glossary.tsv"
+    if not path.is_file():
+        raise SiteError("there is no glossary", file=path, hint=f"write it, with the columns {', '.join(COLUMNS)}")
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    if tuple(header.split("\t")) != COLUMNS:
+        raise SiteError("the columns are not as they should be", file=path, line=1, hint=f"write {', '.join(COLUMNS)}")
+    terms: list[Term] = []
+    errors: list[SiteError] = []
+    seen: dict[str, int] = {}
+    for line, row in enumerate(rows, 2):
+        cells = row.split("\t")
+        if len(cells) > len(COLUMNS) or not all(cell.strip() for cell in (*cells, "", "")[:2]):
+            hint = "separate the columns by tabs; the first two are needed"
+            errors.append(SiteError("a line that is no entry", file=path, line=line, hint=hint))
+            continue
+        en, zh, never, alias, note = (*cells, "", "", "")[: len(COLUMNS)]
+        if seen.setdefault(en, line) != line:
+            errors.append(SiteError(f"{en!r} is entered twice (first on line {seen[en]})", file=path, line=line))
+        terms.append(Term(_names(en), _names(zh), _list(never), _list(alias), note.strip(), line))
+    right = {word for term in terms for word in term.zh}
+    for term in terms:
+        for word in right.intersection(term.never):
+            errors.append(SiteError(f"{word!r} is a term and never used", file=path, line=term.line))
+    raise_all(errors)
+    return Glossary(path, tuple(terms))
+
+
+def _names(cell: str) -> tuple[str, ...]:
+    """`running mean / running variance` are two names; what stands in brackets behind a name explains it."""
+    return tuple(re.sub(r"\s*[(（][^)）]*[)）]", "", name).strip() for name in cell.split(" / "))
+
+
+def _list(cell: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in re.split("[,，]", cell) if word.strip())
