@@ -9,11 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see
+    from reglab.data._fashion_mnist import fashion_mnist
+    from reglab.data._garments import garments
+    from reglab.data._image_set import ImageSet, standardize
+    from reglab.data._images import images
     from reglab.data._noisy_line import Points, noisy_line
 else:
     _MODULE_OF = {
+        "ImageSet": "_image_set",
         "Points": "_noisy_line",
+        "fashion_mnist": "_fashion_mnist",
+        "garments": "_garments",
+        "images": "_images",
         "noisy_line": "_noisy_line",
+        "standardize": "_image_set",
     }
 
     def __getattr__(name: str) -> object:
@@ -23,4 +32,4 @@ else:
         return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
-__all__ = ["Points", "noisy_line"]
+__all__ = ["ImageSet", "Points", "fashion_mnist", "garments", "images", "noisy_line", "standardize"]
