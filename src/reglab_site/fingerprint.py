@@ -74,11 +74,13 @@ def _closure(folder: Path, names: Iterable[str], *, only: str = "") -> dict[str,
         only: the beginning of the names that count, where `folder` holds other projects' modules too.
     """
     digests: dict[str, str] = {}
+    here = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
     waiting = set(names)
     while waiting:
         name = waiting.pop()
-        path = _find(folder, name)
-        if name in digests or path is None or not name.startswith(only):
+        if name in digests or name.partition(".")[0] not in here or not name.startswith(only):
+            continue
+        if (path := _find(folder, name)) is None:
             continue
         source = path.read_bytes()
         digests[name] = hashlib.sha256(source).hexdigest()

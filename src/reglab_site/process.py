@@ -115,9 +115,10 @@ class WorkerProcess:
             how = f"ended with signal {signal.Signals(-exitcode).name}"
         else:
             how = f"ended the process with exit code {exitcode}"
-        last_words = self._read_log()[-1000:].strip()
-        message = f"cell {self.cell!r} {how}" + (f"; its last words:\n{last_words}" if last_words else "")
-        return [self._error(message, "a snippet runs to its end: see what that cell does", self._read_log())]
+        log = self._read_log()
+        last_words = "".join(f"\n    {line[:200]}" for line in log.splitlines()[-12:])
+        message = f"cell {self.cell!r} {how}" + (f"; its last words:{last_words}" if last_words else "")
+        return [self._error(message, "a snippet runs to its end: see what that cell does", log)]
 
     def _stop(self, what: str, hint: str) -> worker.Outcome:
         """Ask where the process is, and kill it."""
