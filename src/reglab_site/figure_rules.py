@@ -7,7 +7,7 @@ speaks of (a pale curve in the legend is refused), and not for what is without o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +15,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import Collection, LineCollection, PathCollection, QuadMesh
-from matplotlib.colors import to_hex, to_rgba
+from matplotlib.colors import to_hex, to_rgba, to_rgba_array
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.path import Path
 from matplotlib.table import Cell
 from matplotlib.text import Annotation, Text
 from matplotlib.typing import ColorType
@@ -97,9 +98,13 @@ def _inked(colour: ColorType) -> ColorType:
     return to_rgba(INK, rgba[3]) if rgba[:3] == (0, 0, 0) and rgba[3] > 0 else rgba
 
 
+def _alpha(colour: ColorType) -> float:
+    return to_rgba(colour)[3]
+
+
 def _pale(what: str, colour: ColorType) -> Problem:
     return Problem(
-        f"{what} is drawn in {to_hex(colour, keep_alpha=to_rgba(colour)[3] < 1)}, which has a contrast below "
+        f"{what} is drawn in {to_hex(colour, keep_alpha=_alpha(colour) < 1)}, which has a contrast below "
         f"{CONTRAST:g} with the light or the dark background",
         f"use C0 to C{len(PALETTE) - 1}, or black, which follows the page; no alpha on what has a label",
     )
@@ -124,6 +129,7 @@ def check(figure: Figure) -> list[Problem]:
     for artist in artists:
         if isinstance(artist, Axes):
             backgrounds.add(artist.patch)
+            problems += _check_twins(artist)
             if _holds_image(artist):
                 _frame(artist)
                 on_images.update(artist.texts)
@@ -162,6 +168,10 @@ def _name(artist: Artist, what: str) -> str:
     return what if label.startswith("_") or not label else f"{what} {label!r}"
 
 
+def _vertices(path: Path) -> int:
+    return len(np.asarray(path.vertices))
+
+
 def _labelled(artist: Artist) -> bool:
     label = str(artist.get_label() or "")
     return bool(label) and not label.startswith("_")
@@ -169,7 +179,7 @@ def _labelled(artist: Artist) -> bool:
 
 def _check_line(line: Line2D) -> Iterator[Problem]:
     what = _name(line, "a curve")
-    count = len(line.get_xydata())
+    count = np.shape(line.get_xydata())[0]
     curve = line.get_linestyle() != "None" and line.get_linewidth() > 0
     limit = POINTS if curve else MARKS
     if count > limit:
@@ -188,6 +198,20 @@ def _check_line(line: Line2D) -> Iterator[Problem]:
             yield _pale(f"{what} (its marker)", face)
 
 
+def _check_twins(axes: Axes) -> Iterator[Problem]:
+    """Curves that a legend tells apart must look different."""
+    seen: dict[tuple[str, object, object], Line2D] = {}
+    for line in axes.lines:
+        if line.get_visible() and _labelled(line):
+            look = (to_hex(line.get_color()), line.get_linestyle(), line.get_marker())
+            first = seen.setdefault(look, line)
+            if first.get_label() != line.get_label():
+                yield Problem(
+                    f"{_name(first, 'the curves')} and {line.get_label()!r} look the same",
+                    'give one of them linestyle="--" or marker="o"',
+                )
+
+
 def _check_text(text: Text) -> Iterator[Problem]:
     if not text.get_text().strip():
         return
@@ -196,12 +220,12 @@ def _check_text(text: Text) -> Iterator[Problem]:
     if not stands_out(colour):
         yield _pale(f"the text {text.get_text()!r}", colour)
     box = text.get_bbox_patch()
-    if box is not None and box.get_facecolor()[3] > 0:
+    if box is not None and _alpha(box.get_facecolor()) > 0:
         yield Problem(f"the text {text.get_text()!r} has a box of its own colour", "leave the bbox out")
 
 
 def _check_background(patch: Patch) -> Iterator[Problem]:
-    if patch.get_facecolor()[3] > 0 and patch.get_fill():
+    if _alpha(patch.get_facecolor()) > 0 and patch.get_fill():
         yield Problem(
             f"a background is filled with {to_hex(patch.get_facecolor())}", "leave it: the page shows through figures"
         )
@@ -209,11 +233,11 @@ def _check_background(patch: Patch) -> Iterator[Problem]:
 
 def _check_patch(patch: Patch) -> Iterator[Problem]:
     what = _name(patch, "a shape")
-    if (count := len(patch.get_path().vertices)) > 2 * POINTS + 5:
+    if (count := _vertices(patch.get_path())) > 2 * POINTS + 5:
         yield _crowded(what, count, 2 * POINTS, "vertices")
     face, edge = patch.get_facecolor(), patch.get_edgecolor()
-    filled = bool(patch.get_fill()) and face[3] > 0
-    edged = patch.get_linewidth() > 0 and to_rgba(edge)[3] > 0
+    filled = bool(patch.get_fill()) and _alpha(face) > 0
+    edged = patch.get_linewidth() > 0 and _alpha(edge) > 0
     if filled:
         patch.set_facecolor(_inked(face))
     if edged:
@@ -230,15 +254,15 @@ def _check_patch(patch: Patch) -> Iterator[Problem]:
 def _check_collection(marks: Collection) -> Iterator[Problem]:
     what = _name(marks, "a scatter plot" if isinstance(marks, PathCollection) else "a band or bundle of lines")
     if isinstance(marks, QuadMesh):
-        cells = np.size(marks.get_array())
+        cells = 0 if (values := marks.get_array()) is None else values.size
         if cells > MARKS and not marks.get_rasterized():
             yield Problem(f"a mesh has {cells} cells, and {MARKS} is the limit", "draw it with plt.imshow")
         return
     if isinstance(marks, PathCollection):
-        if (count := len(marks.get_offsets())) > MARKS:
+        if (count := np.shape(marks.get_offsets())[0]) > MARKS:
             yield _crowded(what, count, MARKS, "marks")
     else:
-        longest = max((len(path.vertices) for path in marks.get_paths()), default=0)
+        longest = max((_vertices(path) for path in marks.get_paths()), default=0)
         bound = POINTS if isinstance(marks, LineCollection) else 2 * POINTS + 5
         if longest > bound and not isinstance(marks, ContourSet):
             yield _crowded(what, longest, bound, "vertices")
@@ -258,19 +282,18 @@ def _check_collection(marks: Collection) -> Iterator[Problem]:
 
 def _ink_all(marks: Collection) -> tuple[list[ColorType], list[ColorType]]:
     """The visible face and edge colours of a collection, black ones inked unless they stand for numbers."""
-    faces, edges = _colours(marks.get_facecolor()), _colours(marks.get_edgecolor())
-    if marks.get_array() is None:
-        inked_faces, inked_edges = [_inked(face) for face in faces], [_inked(edge) for edge in edges]
-        if inked_faces != faces:
-            marks.set_facecolor(inked_faces)
-        if inked_edges != edges:
-            marks.set_edgecolor(inked_edges)
-        faces, edges = inked_faces, inked_edges
-    return [face for face in faces if to_rgba(face)[3] > 0], [edge for edge in edges if to_rgba(edge)[3] > 0]
-
-
-def _colours(found: Iterable[ColorType]) -> list[ColorType]:
-    return [to_rgba(colour) for colour in found]
+    colours: list[list[ColorType]] = []
+    for found, change in (
+        (marks.get_facecolor(), marks.set_facecolor),
+        (marks.get_edgecolor(), marks.set_edgecolor),
+    ):
+        rgba = to_rgba_array(found)
+        black = (rgba[:, :3] == 0).all(axis=1) & (rgba[:, 3] > 0)
+        if black.any() and marks.get_array() is None:
+            rgba[black, :3] = to_rgba(INK)[:3]
+            change([to_rgba(tuple(one)) for one in rgba])
+        colours.append([to_rgba(tuple(one)) for one in np.unique(rgba, axis=0) if one[3] > 0])
+    return colours[0], colours[1]
 
 
 # Images

@@ -1,28 +1,32 @@
 """From a matplotlib figure to SVG that stands in a page: the page's fonts, the page's text colour, no clashing ids."""
 
+# matplotlib ships no types for its SVG backend:
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import io
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import matplotlib
 from lxml import etree
-from matplotlib.backend_bases import GraphicsContextBase
+from matplotlib.backend_bases import FigureCanvasBase, GraphicsContextBase, RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, weight_dict
 from matplotlib.ft2font import LoadFlags, StyleFlags
-from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
 from reglab_site.style import CHINESE, INK, LATIN, PIXELS_PER_INCH
 
 UNITS_PER_INCH = 72
+METADATA = ("Creator", "Date", "Format", "Type")
 RASTER_DPI = 2 * PIXELS_PER_INCH
 
 
@@ -44,7 +48,7 @@ class Run:
 def _runs(label: str, font: FontProperties) -> list[Run] | None:
     """A label with `$math$` as a row of characters, or None where math stacks them: fractions, roots, accents."""
     base = float(font.get_size_in_points())
-    parsed = MathTextParser("path").parse(label, UNITS_PER_INCH, font)
+    parsed = text_to_path.mathtext_parser.parse(label, UNITS_PER_INCH, font)
     if parsed.rects:
         return None
     runs: list[Run] = []
@@ -80,6 +84,7 @@ class _Renderer(RendererSVG):
 
     def __init__(self, width: float, height: float, file: io.StringIO) -> None:
         super().__init__(width, height, file, image_dpi=RASTER_DPI, metadata=dict.fromkeys(METADATA))
+        self._text2path = text_to_path  # one for all, since it remembers the math that it has parsed
         self.lines: list[str] = []
         self.gid: str | None = None
 
@@ -95,7 +100,7 @@ class _Renderer(RendererSVG):
         s: str,
         prop: FontProperties,
         angle: float,
-        ismath: bool = False,
+        ismath: bool | Literal["TeX"] = False,
         mtext: Text | None = None,
     ) -> None:
         self.lines.append(s)
@@ -133,7 +138,15 @@ class _Renderer(RendererSVG):
         self.writer.end("text")
 
 
-METADATA = ("Creator", "Date", "Format", "Type")
+class _Canvas(FigureCanvasBase):
+    """Lets the layout measure with the renderer that draws, which then need not measure again."""
+
+    def __init__(self, figure: Figure, renderer: _Renderer) -> None:
+        super().__init__(figure)
+        self.renderer = renderer
+
+    def get_renderer(self) -> _Renderer:
+        return self.renderer
 
 
 def draw(figure: Figure) -> tuple[str, list[str]]:
@@ -144,8 +157,9 @@ def draw(figure: Figure) -> tuple[str, list[str]]:
     figure.dpi = UNITS_PER_INCH
     try:
         vector = _Renderer(width * UNITS_PER_INCH, height * UNITS_PER_INCH, file)
+        _Canvas(figure, vector)
         renderer = MixedModeRenderer(figure, width, height, RASTER_DPI, vector)
-        figure.draw(renderer)
+        figure.draw(cast(RendererBase, renderer))
         renderer.finalize()
     finally:
         figure.dpi = dpi
@@ -238,9 +252,11 @@ def _rename_ids(root: etree._Element, prefix: str) -> None:
                 for found in _REFERENCE.findall(value) if "url(" in value or name == "href" else ():
                     used.setdefault(found, f"{prefix}{len(used) + 1}")
     for element in root.iter():
-        name = element.attrib.pop("id", None)
+        name = element.get("id", "")
         if name in used:
             element.set("id", used[name])
+        elif name:
+            del element.attrib["id"]
         for attribute in ("href", "clip-path", "style"):
             value = element.get(attribute, "")
             if value.startswith("#"):

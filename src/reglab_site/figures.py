@@ -11,7 +11,6 @@ from pathlib import Path
 
 import matplotlib.figure
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter
@@ -52,7 +51,9 @@ def render(
         SiteError: a label without Chinese, a character that no font has, a colour or size that some cannot read, too
             many points, or whatever matplotlib warns of while drawing (`SiteErrors` for several).
     """
-    return _Rendering(figure, f"{stem}-{name}", f"figure {name!r} of cell {cell!r}", snippet_path, line, catalogue).run()
+    return _Rendering(
+        figure, f"{stem}-{name}", f"figure {name!r} of cell {cell!r}", snippet_path, line, catalogue
+    ).run()
 
 
 class _Rendering:
@@ -76,7 +77,6 @@ class _Rendering:
         return self.catalogue.missing("figure", text, what=what, file=self.path, line=self.line)
 
     def run(self) -> Figure:
-        FigureCanvasSVG(self.figure)
         raise_all([self.error(*problem) for problem in figure_rules.check(self.figure)])
         for axis in _axes(self.figure):
             axis.get_ticklabels()
@@ -132,7 +132,9 @@ class _Rendering:
         raise_all([self.error(f"matplotlib warns: {complaint.message}") for complaint in complaints])
         svg = figure_svg.inline(drawn, f"{self.prefix}-{language}-")
         if len(svg) > SIZE_LIMIT:
-            raise self.error(f"its SVG has {len(svg) // 1000} kB, and {SIZE_LIMIT // 1000} kB is the limit", "show less")
+            raise self.error(
+                f"its SVG has {len(svg) // 1000} kB, and {SIZE_LIMIT // 1000} kB is the limit", "show less"
+            )
         return svg, lines
 
 
@@ -169,7 +171,8 @@ def _translated(
     figure: matplotlib.figure.Figure, labels: list[tuple[Text, str]], translations: dict[str, str]
 ) -> Iterator[None]:
     """Put the figure's texts in Chinese for a while."""
-    formatters = {ticker: ticker.formatter for axis in _axes(figure) for ticker in (axis.major, axis.minor)}
+    tickers = [ticker for axis in _axes(figure) for ticker in (axis.major, axis.minor)]
+    formatters = {ticker: ticker.formatter for ticker in tickers if ticker.formatter is not None}
     families = {label: label.get_fontfamily() for label, _ in labels}
     for ticker, formatter in formatters.items():
         ticker.formatter = _Translated(formatter, translations)
@@ -197,7 +200,7 @@ def _without_glyph(text: str) -> list[str]:
     """The characters of a line of text that would be drawn as empty boxes."""
     math = "".join(re.findall(MATH, text))
     plain = re.sub(MATH, "", text)
-    anywhere = _coverage(LATIN) | _coverage(CHINESE)
-    lost = [character for character in plain if ord(character) not in anywhere]
-    lost += [character for character in math if ord(character) not in _coverage(LATIN)]
+    latin, chinese = _coverage(LATIN), _coverage(CHINESE)
+    lost = [character for character in plain if ord(character) not in latin and ord(character) not in chinese]
+    lost += [character for character in math if ord(character) not in latin]
     return [character for character in dict.fromkeys(lost) if not character.isspace()]

@@ -2,7 +2,8 @@
 
 All that is not data is drawn in `INK`, which becomes `currentColor` in the published SVG and so follows the reader's
 light or dark scheme. Data is drawn in the few hues of `PALETTE`, chosen so that each has a contrast of 3:1 with both
-backgrounds and any two stay apart for colour-blind eyes; further curves repeat them dashed, then with markers.
+backgrounds and any two stay apart for colour-blind eyes. Further curves repeat them dashed or with markers: a snippet
+says which, and `figure_rules` refuses two labelled curves that look the same.
 
 A figure is `FIGURE_SIZE` inches large, at `PIXELS_PER_INCH` CSS pixels an inch: it fits a column of text, and on a
 phone of 360 pixels its 10 point labels are still 8 pixels high.
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
-from cycler import Cycler, cycler
+from cycler import cycler
 from matplotlib import font_manager
 
 INK = "#010203"
@@ -34,22 +35,11 @@ BACKGROUNDS = {"light": "#ffffff", "dark": "#1e2129"}
 """The backgrounds that a contrast must hold on: white, and the lightest one that Material's dark scheme has."""
 
 FIGURE_SIZE = (5.6, 3.4)
-PIXELS_PER_INCH = 100
+PIXELS_PER_INCH = 110
 
 LATIN = "DejaVu Sans"
 CHINESE = "Noto Sans CJK SC"
 """The fonts that measure labels. Readers see their own: DejaVu is wider than most, so that nothing overlaps there."""
-
-
-def _cycle() -> Cycler[str, str]:
-    """Fifteen curves that differ: solid, dashed, and with markers."""
-    colours = list(PALETTE.values())
-    kinds = [("-", "None"), ("--", "None"), ("-", "o")]
-    return cycler(
-        color=colours * len(kinds),
-        linestyle=[line for line, _ in kinds for _ in colours],
-        marker=[marker for _, marker in kinds for _ in colours],
-    )
 
 
 RC: dict[str, Any] = {
@@ -77,8 +67,7 @@ RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.xmargin": 0.02,
-    "axes.prop_cycle": _cycle(),
-    "axes.formatter.use_mathtext": True,
+    "axes.prop_cycle": cycler(color=list(PALETTE.values())),
     "axes.formatter.limits": (-4, 5),
     "grid.color": INK,
     "grid.alpha": 0.13,
