@@ -14,8 +14,8 @@ def images(*, num_train: int, num_test: int, seed: int) -> tuple[ImageSet, Image
     """Training and test pictures of ten classes of clothes: Fashion-MNIST where this machine has it, else `garments`.
 
     Both have the same shape, classes and number of pictures of each class, and no picture is in both sets. They are not
-    equally hard: say in captions which it was (`train.source`). A snippet that calls this has `data: fashion_mnist` in its
-    header, so that it runs again where the data has appeared.
+    equally hard: say in captions which it was (`train.source`). A snippet that calls this has `data: fashion_mnist`
+    in its header, so that it runs again where the data has appeared.
 
     Args:
         num_train: how many training pictures, a multiple of ten; Fashion-MNIST has 60,000.
