@@ -188,9 +188,10 @@ class Table(Item):
 
 @dataclass(frozen=True)
 class Link(Item):
-    """A link or an image that is not a figure."""
+    """A link or an image that is not a figure; `label` is its text, empty where the address is shown."""
 
     target: str
+    label: Span
     what: ClassVar[str] = "link"
 
     @property

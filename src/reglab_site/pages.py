@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import yaml
@@ -54,6 +55,7 @@ class Page:
         masked: `text` with everything opaque replaced by as many `MASK`s; line breaks stay.
         front: the front matter.
         items: what stands on the page, in order; an item that holds another comes before it.
+        first_line: the line of the file where `text` begins.
     """
 
     path: Path
@@ -64,11 +66,15 @@ class Page:
     masked: str
     front: dict[str, object]
     items: tuple[Item, ...]
-    _starts: list[int] = field(repr=False, compare=False)
+    first_line: int = 1
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return _line_starts(self.text)
 
     def line(self, offset: int) -> int:
-        """The line of a place in the text, counted from 1."""
-        return bisect_right(self._starts, offset)
+        """The line of a place in the text, as its file counts."""
+        return bisect_right(self._starts, offset) + self.first_line - 1
 
     @property
     def title(self) -> str:
@@ -166,15 +172,21 @@ def parse(path: Path, text: str | None = None) -> Page:
         except UnicodeDecodeError as error:
             raise SiteError("the file is not UTF-8", file=path, hint="save it as UTF-8") from error
     stem, _, language = path.name.removesuffix(".md").rpartition(".")
-    return _Reader(path, text, stem or path.stem, language).page()
+    return _Reader(path, text, stem, language).page()
+
+
+def sentence(text: str, path: Path, line: int, language: str) -> Page:
+    """Markdown that stands outside a page, at `line` of a data file, read as a page of its own."""
+    return _Reader(path, text, path.stem, language, line).page()
 
 
 class _Reader:
     """Reads one page: first what is opaque, then lines, then what stands in the lines."""
 
-    def __init__(self, path: Path, text: str, stem: str, language: str) -> None:
+    def __init__(self, path: Path, text: str, stem: str, language: str, first_line: int = 1) -> None:
         self.path, self.text, self.stem, self.language = path, text, stem, language
-        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self.shift = first_line - 1
+        self.starts = _line_starts(text)
         self.items: list[Item] = []
         self.errors: list[SiteError] = []
 
@@ -185,16 +197,25 @@ class _Reader:
         self._read_inline(self.body, len(self.text))
         self._check_ids()
         raise_all(sorted(self.errors, key=lambda error: error.line or 0))
-        items = tuple(sorted(self.items, key=lambda item: (item.start, -item.end)))
+        items = sorted(self.items, key=lambda item: (item.start, -item.end))
         return Page(
-            self.path, self.language, self.stem, self.text, self.body, self.masked, self.front, items, self.starts
+            path=self.path,
+            language=self.language,
+            stem=self.stem,
+            text=self.text,
+            body=self.body,
+            masked=self.masked,
+            front=self.front,
+            items=tuple(replace(item, line=item.line + self.shift) for item in items),
+            first_line=self.shift + 1,
         )
 
     def line(self, offset: int) -> int:
+        """The line of the text; the file may count it higher (see `sentence`)."""
         return bisect_right(self.starts, offset)
 
     def error(self, message: str, offset: int, hint: str | None = None) -> None:
-        self.errors.append(SiteError(message, file=self.path, line=self.line(offset), hint=hint))
+        self.errors.append(SiteError(message, file=self.path, line=self.line(offset) + self.shift, hint=hint))
 
     def _front_matter(self) -> tuple[dict[str, object], int]:
         match = re.match(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*(?:\n|\Z)", self.text, re.DOTALL | re.MULTILINE)
@@ -356,20 +377,20 @@ class _Reader:
             elif match["citation"] is not None:
                 self._read_citation(match)
             elif match["auto"] is not None:
-                self._add_link(match, match["auto"])
+                self._add_link(match, match["auto"], Span(match.start(), match.start()))
             elif match["target"].startswith("figure:"):
                 self._read_figure(match)
             else:
                 if match["target"].startswith("claim:"):
                     self._read_claim(match)
                 else:
-                    self._add_link(match, match["target"])
+                    self._add_link(match, match["target"], Span(*match.span("text")))
                 self._read_inline(*match.span("text"))
 
-    def _add_link(self, match: re.Match[str], target: str) -> None:
+    def _add_link(self, match: re.Match[str], target: str, label: Span) -> None:
         if not target:
             self.error("a link without a target", match.start())
-        self.items.append(Link(self.line(match.start()), *match.span(), target))
+        self.items.append(Link(self.line(match.start()), *match.span(), target, label))
 
     def _read_braces(self, match: re.Match[str]) -> None:
         start, end = match.span()
@@ -441,11 +462,8 @@ class _Reader:
         self._read_inline(*match.span("text"))
 
 
-def sentence(text: str, path: Path, line: int, language: str) -> Page:
-    """Markdown that stands outside a page, at `line` of a data file, as a page of its own."""
-    page = parse(path.with_suffix(f".{language}.md"), text)
-    items = tuple(replace(item, line=line) for item in page.items)
-    return replace(page, path=path, items=items)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
 def _stem(name: str) -> str:

@@ -22,7 +22,8 @@ from reglab_site.artefact import Figure as DrawnFigure
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import Catalogue
 from reglab_site.errors import SiteError, SiteErrors, nearest, raise_all
-from reglab_site.fill import Filling, figure_file
+from reglab_site.fill import Filling
+from reglab_site.fill import figure_file as figure_file
 from reglab_site.items import Cell
 from reglab_site.pages import Page, Pair
 from reglab_site.project import LANGUAGES, Project
