@@ -46,11 +46,16 @@ class Problem(NamedTuple):
 
 
 def shown(artist: Artist) -> Iterator[Artist]:
-    """`artist` and everything in it that is visible."""
+    """`artist` and everything in it that is visible; of the ticks, their labels."""
     if not artist.get_visible():
         return
     yield artist
-    children = list(artist.get_children())
+    if isinstance(artist, Axis):
+        ticks = [*artist.majorTicks, *artist.minorTicks]
+        labels = [label for tick in ticks for label in (tick.label1, tick.label2)]
+        children: list[Artist] = [artist.label, artist.offsetText, *labels]
+    else:
+        children = list(artist.get_children())
     if isinstance(artist, Cell):
         children.append(artist.get_text())
     if isinstance(artist, Axes) and not artist.axison:

@@ -45,8 +45,15 @@ class Run:
     dy: float
 
 
+_COMMON = re.compile(r"[\u0020-\u024f\u0370-\u03ff\u2212\u2202\u221e\u2248\u2260\u2264\u2265]")
+"""Characters that Latin fonts have; for others, such as ‖, browsers take the wide ones of Chinese fonts."""
+
+
 def _runs(label: str, font: FontProperties) -> list[Run] | None:
-    """A label with `$math$` as a row of characters, or None where math stacks them: fractions, roots, accents."""
+    """A label with `$math$` as a row of characters.
+
+    None where that would not look right: math that stacks (fractions, roots, accents) or has rare symbols.
+    """
     base = float(font.get_size_in_points())
     parsed = text_to_path.mathtext_parser.parse(label, UNITS_PER_INCH, font)
     if parsed.rects:
@@ -56,7 +63,8 @@ def _runs(label: str, font: FontProperties) -> list[Run] | None:
     for face, size, code, _, x, y in parsed.glyphs:
         gap = x - pen
         both_scripts = size < base and last_size < base
-        if face.family_name not in (LATIN, CHINESE) or size > base or (gap < -0.35 * size and not both_scripts):
+        own_font = face.family_name == CHINESE or (face.family_name == LATIN and _COMMON.match(chr(code)))
+        if not own_font or size > base or (gap < -0.35 * size and not both_scripts):
             return None
         face.set_size(size, UNITS_PER_INCH)
         pen = x + face.load_char(code, flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536

@@ -79,7 +79,7 @@ class _Rendering:
     def run(self) -> Figure:
         raise_all([self.error(*problem) for problem in figure_rules.check(self.figure)])
         for axis in _axes(self.figure):
-            axis.get_ticklabels()
+            axis.get_majorticklabels()  # makes the ticks
         for label in self.figure.findobj(Text):
             label.set_gid(label.get_horizontalalignment())  # figure_svg reads it
         english, _ = self.draw("en")
