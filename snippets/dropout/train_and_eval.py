@@ -409,7 +409,7 @@ assert unswitched == [
 # %% train
 num_nets, num_steps, width = 10, 2000, 200
 learning_rate, momentum, p_net = 0.01, 0.9, 0.5
-slope, every = 1.5, 20
+num_points, slope, every = 10, 1.5, 20
 
 
 # K = 10 nets side by side: one tensor holds their weights, and no number passes from one net to another.
@@ -455,7 +455,7 @@ def descend(nets, optimizer, steps):
     return torch.stack(printed)
 
 
-data = [noisy_line(num_points=10, slope=slope, seed=seed) for seed in range(num_nets)]
+data = [noisy_line(num_points=num_points, slope=slope, seed=seed) for seed in range(num_nets)]
 train_x, train_y = (torch.stack([getattr(train, axis) for train, _ in data]) for axis in "xy")  # (K, 10, 1)
 test_x, test_y = (torch.stack([getattr(test, axis) for _, test in data]) for axis in "xy")
 
@@ -505,6 +505,19 @@ for net, row in enumerate(zip(careful_train, forgetful_train, careful_line, forg
     print(f"{net:3d}{row[0]:17.4f}{row[1]:13.4f}{row[2]:15.4f}{row[3]:13.4f}")
 
 # %% check_forgotten
+# claim: dropout-stands-between-layers
+kinds = [type(module).__name__ for module in nets]
+assert kinds.count("Linears") == 4
+assert kinds.count("Dropout") == 3
+assert kinds[0] == "Linears"
+assert all(
+    kinds[at - 1 : at + 2] == ["ReLU", "Dropout", "Linears"] for at in range(len(kinds)) if kinds[at] == "Dropout"
+)
+
+# claim: dropout-on-the-only-input-blinds
+blinded = (nn.Dropout(0.5)(torch.ones(1000, 1)) == 0).float().mean()
+assert 0.4 < blinded < 0.6
+
 # claim: forgetting-ends-dropout
 assert not any(module.training for module in forgetful.modules())
 with torch.inference_mode():
@@ -535,7 +548,7 @@ train_mode_losses = (predictions - test_y).square().mean((2, 3))  # (M, K)
 fig, ax = plt.subplots()
 low, high = train_mode_losses.quantile(torch.tensor([0.05, 0.95]), dim=0)
 places = range(num_nets)
-ax.vlines(places, low, high, color="C0", linewidth=5, alpha=0.45, label="90% of the passes in training mode")
+ax.bar(places, high - low, bottom=low, width=0.3, color="C0", alpha=0.3, label="90% of the passes in training mode")
 ax.plot(places, train_mode_losses.mean(0), "o", color="C0", label="their mean")
 ax.plot(places, eval_loss, "D", color="C1", label="evaluation mode")
 ax.set_xticks(places)
