@@ -317,6 +317,8 @@ def comments(code: str) -> list[Comment]:
     (`# claim: …`, `# type: …`, `#!…`) and a `# (1)!` mark end it. What says nothing in words is left out.
     """
     found: list[Comment] = []
+    if "#" not in code:
+        return found
     lines = code.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type != tokenize.COMMENT:

@@ -44,6 +44,7 @@ KINDS = {
 }
 NEEDED = ("id", "source", "kind", "section", "check", "said", "true")
 OPTIONAL = ("claim",)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -116,7 +117,7 @@ def read(project: Project, snippets: Mapping[str, Snippet]) -> list[Entry]:
 def _nodes(file: Path) -> Iterator[Node]:
     """The items of the list that the file holds; nodes know their line, as loaded data does not."""
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise SiteError(f"not YAML: {error.problem}", file=file, line=line) from error

@@ -35,6 +35,21 @@ class Term:
     note: str
     line: int
 
+    @property
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each Chinese term with its English."""
+        names = self.en if len(self.en) == len(self.zh) else self.en[:1] * len(self.zh)
+        return zip(self.zh, names, strict=True)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A Chinese term, found at `offset`, and its English."""
+
+    offset: int
+    word: str
+    english: str
+
 
 @dataclass(frozen=True)
 class Misuse:
@@ -65,16 +80,22 @@ class Glossary:
 
     def misuses(self, text: str) -> Iterator[Misuse]:
         """The words in `text` that are never used, the longest where several overlap."""
+        lower = text.lower()
+        if not any(word in lower for word in self._never):
+            return
         for match in self._words.finditer(text):
             if term := self._never.get(match[0].lower()):
                 right = term.zh if CHINESE.search(match[0]) else term.en
                 yield Misuse(match.start(), match[0], " / ".join(right))
 
-    def terms_in(self, text: str) -> list[tuple[int, Term]]:
-        """The Chinese terms in `text` and where they stand, the longest where several overlap."""
-        by_word = {word: term for term in reversed(self.terms) for word in term.zh}
-        found = ((match.start(), by_word.get(match[0])) for match in self._words.finditer(text))
-        return [(offset, term) for offset, term in found if term]
+    def uses(self, text: str) -> list[Use]:
+        """The Chinese terms in `text`, the longest where several overlap."""
+        english = {word: english for term in reversed(self.terms) for word, english in term.pairs}
+        return [
+            Use(match.start(), match[0], english[match[0]])
+            for match in self._words.finditer(text)
+            if match[0] in english
+        ]
 
 
 def _pattern(word: str) -> str:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from reglab_site import items
 from reglab_site.errors import SiteError
-from reglab_site.glossary import Glossary, Term
+from reglab_site.glossary import Glossary, Use
 from reglab_site.pages import Page
 from reglab_site.prose import prose
 
@@ -83,19 +83,19 @@ def first_uses(source: Page, glossary: Glossary) -> Iterator[SiteError]:
     if not title:
         return
     words = prose(source)
-    found = glossary.terms_in(words)
-    for offset, term in found:
-        if not title.start <= offset < title.end or any(len(name) < 2 for name in term.zh):
+    uses = glossary.uses(words)
+    for use in uses:
+        if len(use.word) < 2 or not title.start <= use.offset < title.end:
             continue
-        later = next((at for at, other in found if other is term and at >= title.end), None)
-        if not any(_has_english(words, at, term) for at in (offset, later) if at is not None):
-            hint = f"write {term.zh[0]}（{term.en[0]}） in the title, or where the text uses it first"
-            yield _error(source, offset, f"{term.zh[0]!r} stands in the title without its English", hint)
+        later = [other for other in uses if other.word == use.word and other.offset >= title.end]
+        if not any(_has_english(words, candidate) for candidate in (use, *later[:1])):
+            hint = f"write {use.word}（{use.english}） in the title, or where the text uses it first"
+            yield _error(source, use.offset, f"{use.word!r} stands in the title without its English", hint)
 
 
-def _has_english(words: str, offset: int, term: Term) -> bool:
-    behind = re.match(rf"{_HAN}+[*_]*[（(](?P<english>[^）)]*)", words[offset:])
-    return behind is not None and any(name.casefold() in behind["english"].casefold() for name in term.en)
+def _has_english(words: str, use: Use) -> bool:
+    behind = re.match(r"[*_]*[（(](?P<english>[^）)]*)", words[use.offset + len(use.word) :])
+    return behind is not None and use.english.casefold() in behind["english"].casefold()
 
 
 def chinese(source: Page) -> Iterator[SiteError]:
