@@ -204,8 +204,7 @@ def inline(drawn: str, prefix: str) -> str:
     for element in [*root.iter(f"{SVG}metadata"), *root.iter(f"{SVG}style")]:
         _remove(element)
     for element in root.iter():
-        if element.tag not in (f"{SVG}text", f"{SVG}tspan") or not (element.text or "").strip(" \n"):
-            element.text = None
+        element.text = (element.text or "").strip(" \n") or None  # keeps the non-breaking spaces within math
         element.tail = None
         if HREF in element.attrib:
             element.set("href", element.attrib.pop(HREF))
@@ -247,7 +246,7 @@ def _styles(css: str) -> dict[str, str]:
 def _shorten(measures: str) -> str:
     """Numbers with at most two decimals, and no needless space."""
     rounded = _NUMBER.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), measures)
-    return re.sub(r"\s*\n\s*|(?<=[MLQCZ]) ", "", re.sub(r"(?<![\d.])-0(?![\d.])", "0", rounded)).strip()
+    return re.sub(r"\s+(?=[MLQCz])|(?<=[MLQC])\s+", "", re.sub(r"(?<![\d.])-0(?![\d.])", "0", rounded)).strip()
 
 
 def _rename_ids(root: etree._Element, prefix: str) -> None:
