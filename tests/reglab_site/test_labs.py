@@ -90,7 +90,7 @@ def test_page_and_notebook_lead_to_each_other(language: str, root: str) -> None:
     lab = make(language)
     assert lab.url == f"{root}labs/adding/"
     up = "../../" if language == "zh" else "../../../"
-    assert f'href="../../labs/adding/"' in labs.page_links(lab, lab.page_url)
+    assert 'href="../../labs/adding/"' in labs.page_links(lab, lab.page_url)
     assert f'href="{up}labs/adding.{language}.ipynb" download' in labs.page_links(lab, lab.page_url)
     assert 'href="../../basics/adding/"' in labs.lab_links(lab)
 

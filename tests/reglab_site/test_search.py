@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reglab_site import search
-from reglab_site.search import Terms
+from reglab_site.glossary import Glossary, read
+from reglab_site.project import Project
 
 GLOSSARY = """\
 en\tzh\tnever\tsearch_alias\tnote
@@ -18,35 +19,29 @@ training mode / evaluation mode\t训练模式 / 评估模式\t\t\t
 
 
 @pytest.fixture
-def terms(tmp_path: Path) -> Terms:
-    file = tmp_path / "glossary.tsv"
+def glossary(project: Project) -> Glossary:
+    file = project.docs / "reference" / "glossary.tsv"
+    file.parent.mkdir()
     file.write_text(GLOSSARY, encoding="utf-8")
-    return Terms.read(file)
+    glossary = read(project)
+    search.teach(glossary)
+    return glossary
 
 
-def test_terms_and_aliases_are_read(terms: Terms) -> None:
-    assert {"批归一化", "权值衰减", "训练模式", "评估模式"} <= terms.chinese
-    assert terms.aliases["批归一化"] == ("批标准化", "批量归一化")
-    assert terms.aliases["weight decay"] == ("权值衰减",)
-
-
-def test_jieba_learns_to_keep_terms_in_one_piece(terms: Terms) -> None:
-    search.teach(terms)
+def test_jieba_learns_to_keep_terms_in_one_piece(glossary: Glossary) -> None:
     assert list(search.jieba.cut("卷积层后面的批归一化有什么用"))[-4:] == ["批归一化", "有", "什么", "用"]
 
 
-def test_a_section_is_found_by_parts_and_aliases_of_its_terms(terms: Terms) -> None:
-    search.teach(terms)
-    assert search.words("<p>\u200b批归一化\u200b的\u200b用法</p>", terms).split() == ["归一化", "批标准化", "批量归一化", "规范化"]
+def test_a_section_is_found_by_parts_and_aliases_of_its_terms(glossary: Glossary) -> None:
+    found = search.words("<p>\u200b批归一化\u200b的\u200b用法</p>", glossary)
+    assert found.split() == ["归一化", "批标准化", "批量归一化", "规范化"]
 
 
-def test_text_without_terms_needs_no_further_words(terms: Terms) -> None:
-    search.teach(terms)
-    assert search.words("<p>\u200b画图\u200b</p>", terms) == ""
+def test_text_without_terms_needs_no_further_words(glossary: Glossary) -> None:
+    assert search.words("<p>\u200b画图\u200b</p>", glossary) == ""
 
 
-def test_the_index_is_split_by_language(tmp_path: Path, terms: Terms) -> None:
-    search.teach(terms)
+def test_the_index_is_split_by_language(tmp_path: Path, glossary: Glossary) -> None:
     site = tmp_path / "site"
     (site / "search").mkdir(parents=True)
     docs = [
@@ -58,7 +53,7 @@ def test_the_index_is_split_by_language(tmp_path: Path, terms: Terms) -> None:
     index = {"config": {"lang": ["en"]}, "docs": docs}
     (site / "search" / "search_index.json").write_text(json.dumps(index), encoding="utf-8")
 
-    search.write(site, terms)
+    search.write(site, glossary)
 
     chinese = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
     english = json.loads((site / "en" / "search" / "search_index.json").read_text(encoding="utf-8"))

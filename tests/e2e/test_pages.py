@@ -1,0 +1,147 @@
+"""Every page, in both languages and both schemes, as a reader's browser shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+LANGUAGES = ("zh", "en")
+LARGEST = 90_000
+RAW_LATEX = re.compile(r"\$\$|\\[A-Za-z]+|\\[()\[\]]|\{\{|\}\}")
+
+
+def pages(site: Path, language: str) -> list[str]:
+    """The addresses of all pages of a language, below the site's."""
+    found = [file.parent.relative_to(site).as_posix() for file in site.rglob("index.html")]
+    english = {path for path in found if path == "en" or path.startswith("en/")}
+    chosen = sorted(english if language == "en" else set(found) - english)
+    return ["" if path == "." else f"{path}/" for path in chosen]
+
+
+class Reader:
+    """A tab that notes what goes wrong while it shows pages."""
+
+    def __init__(self, browser: Browser, address: str, *, scheme: str = "light", width: int = 1280) -> None:
+        self.address = address
+        self.problems: list[str] = []
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.note(f"script error: {error}"))
+        self.page.on("console", lambda message: message.type in ("error", "warning") and self.note(message.text))
+        self.page.on("requestfailed", lambda request: self.note(f"request failed: {request.url}"))
+        self.page.on("request", lambda request: self._local(request.url))
+        self.page.on("response", lambda answer: answer.status >= 400 and self.note(f"{answer.status} {answer.url}"))
+
+    def note(self, problem: str) -> None:
+        self.problems.append(f"{self.page.url}: {problem}")
+
+    def _local(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != urlsplit(self.address).netloc:
+            self.note(f"asks another host: {url}")
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.address + path, wait_until="networkidle")
+        return self.page
+
+    def close(self) -> None:
+        self.page.context.close()
+
+
+SHOWN_TEXT = """() => {
+    const copy = document.querySelector("article").cloneNode(true);
+    copy.querySelectorAll("pre, code, script, style").forEach((element) => element.remove());
+    return copy.textContent;
+}"""
+INVISIBLE = """(selector) => [...document.querySelectorAll(selector)].filter((element) => {
+    if (element.closest("details:not([open])")) return false;
+    const box = element.getBoundingClientRect();
+    return box.width < 2 || box.height < 2;
+}).map((element) => element.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_is_shown_as_it_should_be(
+    browser: Browser, site: Path, address: str, language: str, scheme: str
+) -> None:
+    reader = Reader(browser, address, scheme=scheme)
+    for path in pages(site, language):
+        page = reader.open(path)
+        if page.locator("html").get_attribute("lang") != language:
+            reader.note("another language than its address")
+        if found := RAW_LATEX.search(page.evaluate(SHOWN_TEXT)):
+            reader.note(f"raw LaTeX or a placeholder: {found[0]}")
+        for hidden in page.evaluate(INVISIBLE, ".rl-figure svg, .rl-figure img, math"):
+            reader.note(f"invisible: {hidden}")
+        dark = page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+        if dark != (scheme == "dark"):
+            reader.note("another colour scheme than the system's")
+    reader.close()
+    assert reader.problems == []
+
+
+WIDER = """() => [...document.querySelectorAll("body *")].filter((element) => {
+    if (element.closest(".md-sidebar, .md-header, .md-search, .md-overlay, .md-top")) return false;
+    for (let box = element.parentElement; box; box = box.parentElement)
+        if (/auto|scroll|hidden/.test(getComputedStyle(box).overflowX) && box !== document.body) return false;
+    return element.getBoundingClientRect().right > innerWidth + 1;
+}).slice(0, 3).map((element) => element.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, site: Path, address: str, language: str) -> None:
+    reader = Reader(browser, address, width=360)
+    for path in pages(site, language):
+        page = reader.open(path)
+        if (width := page.evaluate("document.scrollingElement.scrollWidth")) > 360:
+            reader.note(f"{width} px wide: {page.evaluate(WIDER)}")
+        for wide in page.evaluate(WIDER):
+            reader.note(f"cut off: {wide}")
+    reader.close()
+    assert reader.problems == []
+
+
+def test_the_language_switch_stays_on_the_page(browser: Browser, site: Path, address: str) -> None:
+    reader = Reader(browser, address)
+    for path in pages(site, "zh"):
+        page = reader.open(path)
+        for language, expected in (("en", f"en/{path}"), ("zh", path)):
+            page.locator(".md-header .md-select button").hover()
+            page.locator(f".md-header .md-select__link[hreflang={language}]").click()
+            page.wait_for_load_state("networkidle")
+            if page.url != address + expected or page.locator("html").get_attribute("lang") != language:
+                reader.note(f"the switch to {language} from {path} led here")
+    reader.close()
+    assert reader.problems == []
+
+
+def test_the_scheme_can_be_chosen(browser: Browser, address: str) -> None:
+    reader = Reader(browser, address)
+    page = reader.open("")
+    shown = []
+    for _ in range(3):
+        page.locator("form[data-md-component=palette] label:not([hidden])").click()
+        shown.append(page.locator("body").get_attribute("data-md-color-scheme"))
+    reader.close()
+    assert shown == ["default", "slate", "default"]
+
+
+def test_accessible_names_and_landmarks(browser: Browser, site: Path, address: str) -> None:
+    reader = Reader(browser, address)
+    for path in pages(site, "zh"):
+        page = reader.open(path)
+        page.mouse.wheel(0, 20_000)
+        page.wait_for_timeout(100)
+        if not page.locator("[role=dialog]").get_attribute("aria-label"):
+            reader.note("the search dialog has no name")
+        if page.locator("nav.md-code__nav:not([role=group])").count():
+            reader.note("code blocks add landmarks")
+        if page.locator(".rl-figure svg:not([aria-label]), .rl-figure img:not([alt])").count():
+            reader.note("a figure without a text alternative")
+    reader.close()
+    assert reader.problems == []
