@@ -16,6 +16,7 @@ from reglab.ridgeline import ridgeline
 from reglab.stacked import StackedMLP
 
 learning_rate, momentum, decay = 0.01, 0.9, 0.01
+num_points = 10
 
 
 @torch.no_grad()
@@ -35,7 +36,7 @@ def stay_equal(*, momentum, decay):
     torch.manual_seed(0)
     theirs = nn.Sequential(nn.Linear(1, 20), nn.ReLU(), nn.Linear(20, 1)).double()
     ours = copy.deepcopy(theirs)
-    data, _ = noisy_line(seed=0)
+    data, _ = noisy_line(num_points, seed=0)
     x, y = data.x.double(), data.y.double()
     optimizer = torch.optim.SGD(theirs.parameters(), lr=learning_rate, momentum=momentum, weight_decay=decay)
     velocities = [torch.zeros_like(w) for w in ours.parameters()]
@@ -81,10 +82,12 @@ def kept_of_start(steps, *, learning_rate, momentum, decay):
 kept = kept_of_start(steps, learning_rate=learning_rate, momentum=momentum, decay=decay)
 kept_without_momentum = (1 - learning_rate * decay) ** steps
 kept_as_the_posts_have_it = (1 - decay) ** steps
-per_step = 1 - learning_rate * decay / (1 - momentum)
+kept_with_momentum = kept[-1]
+momentum_gain = 1 / (1 - momentum)
+per_step = 1 - learning_rate * decay * momentum_gain
 
 print(f"left of an untouched weight after {steps} steps")
-print(f"momentum {momentum}, recursion       {kept[-1]:.4f}")
+print(f"momentum {momentum}, recursion       {kept_with_momentum:.4f}")
 print(f"momentum {momentum}, {per_step:.4f}^{steps}     {per_step**steps:.4f}")
 print(f"no momentum                   {kept_without_momentum:.4f}")
 print(f"the posts' (1 - decay)^{steps}   {kept_as_the_posts_have_it:.1e}")
@@ -168,7 +171,7 @@ def train(net, points, *, decay):
 
 
 # %% two_nets
-train_points, test_points = noisy_line(slope=slope, seed=seed)
+train_points, test_points = noisy_line(num_points, slope=slope, seed=seed)
 initial = make_net(seed)
 plain, decayed = copy.deepcopy(initial), copy.deepcopy(initial)
 plain_history = train(plain, train_points, decay=0.0)
@@ -234,6 +237,7 @@ fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plain_penalty, decayed_penalty = (
     decay / 2 * sum(p.detach().square().sum().item() for p in net.parameters()) for net in (plain, decayed)
 )
+plain_objective, decayed_objective = plain_train + plain_penalty, decayed_train + decayed_penalty
 
 # claim: same-start
 assert torch.equal(plain_history[0]["curve"], decayed_history[0]["curve"])
@@ -253,7 +257,7 @@ assert decayed_penalty > decayed_train
 
 # claim: objective-falls-though-loss-rises
 assert decayed_train > plain_train
-assert decayed_train + decayed_penalty < plain_train + plain_penalty
+assert decayed_objective < 0.5 * plain_objective
 
 # %% norms
 start = plain_history[0]["weights"]
@@ -276,6 +280,7 @@ for layer in range(num_weight_layers):
         f"{plain_moves[layer]:11.3f}{decayed_moves[layer]:14.3f}"
     )
 
+# %% norm_curves
 recorded = [then["step"] for then in plain_history]
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.6), sharey=True)
 for ax, ratios, title in zip(axes, (plain_ratios, decayed_ratios), ("no weight decay", "weight decay"), strict=True):
@@ -343,9 +348,11 @@ plain_gradients, decayed_gradients = (
     [g.norm().item() for g in history[-1]["gradients"]] for history in (plain_history, decayed_history)
 )
 gradient_ratio = min(d / p for p, d in zip(plain_gradients, decayed_gradients, strict=True))
-last_weight, last_gradient = decayed_history[-1]["weights"][-1], decayed_history[-1]["gradients"][-1]
-balance_angle = torch.cosine_similarity(last_gradient, -decay * last_weight).item()
-balance_size = (last_gradient.norm() / (decay * last_weight.norm())).item()
+# Where training comes to rest, the gradient is -decay * weight.
+balance_angles, balance_sizes = [], []
+for w, g in zip(decayed_history[-1]["weights"], decayed_history[-1]["gradients"], strict=True):
+    balance_angles.append(torch.cosine_similarity(g.flatten(), -decay * w.flatten(), dim=0).item())
+    balance_sizes.append((g.norm() / (decay * w.norm())).item())
 
 # claim: first-three-layers-shrink
 assert all(ratio < 0.4 for ratio in decayed_ratios[-1][:3])
@@ -367,13 +374,14 @@ assert plain_moves[3] > 1
 assert gradient_ratio > 10
 
 # claim: output-layer-is-in-balance
-assert balance_angle > 0.9
-assert 0.8 < balance_size < 1.4
+assert balance_angles[-1] > 0.9
+assert 0.8 < balance_sizes[-1] < 1.4
+assert max(balance_angles[:3]) < 0.8
 
 # %% seeds
 seeds = range(1, 11)
 num_seeds = len(seeds)
-points = [noisy_line(slope=slope, seed=seed) for seed in seeds]
+points = [noisy_line(num_points, slope=slope, seed=seed) for seed in seeds]
 all_x, all_y = (torch.stack([getattr(train, axis) for train, _ in points]) for axis in "xy")  # (seeds, 10, 1)
 all_test = torch.stack([test.y for _, test in points])
 all_grid = grid.expand(num_seeds, -1, -1)
@@ -407,7 +415,7 @@ ways = {
 }
 
 
-# %% all_seeds
+# %% scores
 def least_squares(x):
     slopes = (all_x * all_y).mean(1, keepdim=True) / all_x.square().mean(1, keepdim=True)
     return all_y.mean(1, keepdim=True) + slopes * x
@@ -431,6 +439,7 @@ for name in on_test:
     won = [f"{wins(errors, name):2d}/{num_seeds}" if name in others else "" for errors in (on_test, on_line)]
     print(f"{name:20s} {means[0]:8.5f} {means[1]:8.4f}  {won[0]:>9s} {means[2]:12.4f} {won[1]:>6s}")
 
+# %% all_seeds
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.6), sharey=True)
 for ax, errors, title in zip(axes, (on_test, on_line), ("test points", "true line"), strict=True):
     ax.axvline(1, color="black", linewidth=1)
@@ -512,6 +521,9 @@ assert torch.allclose(weight, torch.full((3,), (1 - learning_rate * decay) ** 2)
 assert not torch.equal(weight, bias)
 
 # %% check_posts
+# claim: four-weight-layers
+assert num_weight_layers == 4
+
 # claim: posts-nets-start-apart
 torch.manual_seed(1)
 first_built, second_built = nn.Linear(1, width), nn.Linear(1, width)
@@ -523,8 +535,9 @@ assert torch.equal(train_points.x, test_points.x)
 # claim: posts-record-late
 posts_records = [epoch for epoch in range(steps) if (epoch + 1) % every == 0]
 first_record = posts_records[0]
+kept_at_first_record = kept[every]
 assert first_record == every - 1
-assert kept[every] < 0.9
+assert kept_at_first_record < 0.9
 
 # claim: decay-counts-steps
 num_epochs = 50
