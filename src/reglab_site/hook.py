@@ -14,6 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 import mkdocs.utils
 import mkdocs_jupyter.config
+from jinja2 import Environment, FileSystemBytecodeCache
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort, PluginError
 from mkdocs.plugins import CombinedEvent, event_priority
@@ -22,10 +23,11 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils.templates import TemplateContext
 
-from reglab_site import labs, math, mathfont, preview, publish, search
+from reglab_site import labs, math, mathfont, preview, publish, rendered, search
 from reglab_site.content import Content, gather
 from reglab_site.errors import SiteError, SiteErrors
 from reglab_site.project import LANGUAGES, Project
+from reglab_site.weave import inline_figures
 
 PERMALINK = {"zh": "本节的链接", "en": "Link to this section"}
 
@@ -54,16 +56,18 @@ class Build:
         self.project = Project(Path(config.config_file_path).parent)
         self.target = Path(config.site_dir)
         self.staged = publish.stage(self.target)
-        self.content = Content()
+        self.content: Content | None = None
         self.formulas: set[str] = set()
 
 
 _build: Build | None = None
 
 
-def _current() -> Build:
+def _current() -> tuple[Build, Content]:
+    """The build under way and what it shows."""
     assert _build is not None, "MkDocs calls on_config first"
-    return _build
+    assert _build.content is not None, "MkDocs calls on_pre_build first"
+    return _build, _build.content
 
 
 def _i18n(config: MkDocsConfig) -> Any:
@@ -150,13 +154,21 @@ def _last_config(config: MkDocsConfig) -> MkDocsConfig:
 on_config = CombinedEvent(_first_config, _last_config)
 
 
+def on_env(env: Environment, *, config: MkDocsConfig, files: Files) -> Environment:
+    """Keep the compiled templates."""
+    build, _ = _current()
+    folder = build.project.cache / "templates"
+    folder.mkdir(parents=True, exist_ok=True)
+    env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+    return env
+
+
 @_reported
 def on_pre_build(*, config: MkDocsConfig) -> None:
     """Run what is stale, weave and check all pages, make the notebooks: nothing of the site has been touched yet."""
-    build = _current()
-    if not _inner(config):
-        build.content = gather(build.project, repository=config.repo_url or "")
-        search.teach(build.content.terms)
+    if not _inner(config) and _build is not None:
+        _build.content = gather(_build.project, repository=config.repo_url or "")
+        search.teach(_build.content.glossary)
 
 
 # Files and pages
@@ -164,12 +176,11 @@ def on_pre_build(*, config: MkDocsConfig) -> None:
 
 @event_priority(-200)
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add figures and notebooks, behind mkdocs-static-i18n, which knows no generated files."""
-    build, language = _current(), _language(config)
-    for path, svg in build.content.figures.items():
-        files.append(File.generated(config, path, content=svg))
-    notebooks = {lab.path: _notebook_file(lab, build, config) for lab in build.content.labs.values()}
-    for lab in build.content.labs.values():
+    """Add the notebooks, behind mkdocs-static-i18n, which knows no generated files."""
+    build, content = _current()
+    language = _language(config)
+    notebooks = {lab.path: _notebook_file(lab, build, config) for lab in content.labs.values()}
+    for lab in content.labs.values():
         file = notebooks[lab.path]
         file.alternates = {other: notebooks[lab.twin(other)] for other in LANGUAGES}
         if lab.language == language:
@@ -193,27 +204,30 @@ def _notebook_file(lab: labs.Lab, build: Build, config: MkDocsConfig) -> Any:
 
 @event_priority(-100)
 def on_pre_page(page: Page, *, config: MkDocsConfig, files: Files) -> Page:
-    """Keep what mkdocs-jupyter renders, which takes seconds; it has just replaced the page's own `render`."""
-    build = _current()
-    if lab := build.content.labs.get(page.file.src_uri):
-        vars(page)["render"] = functools.partial(labs.render, lab, page, page.render, build.project.cache)
+    """Render only what has changed. mkdocs-jupyter has just given the pages of notebooks a `render` of its own."""
+    build, content = _current()
+    if lab := content.labs.get(page.file.src_uri):
+        render, source = labs.tidied(page, page.render), labs.rendering(lab)
+    else:
+        render, source = page.render, content.pages[page.file.src_uri]
+    vars(page)["render"] = functools.partial(rendered.reuse, page, render, source, build.project.cache)
     return page
 
 
 @event_priority(100)
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Give MkDocs the woven page in place of its source."""
-    content = _current().content
+    _, content = _current()
     if lab := content.labs.get(page.file.src_uri):
         page.meta = {"title": labs.HEADING[lab.language].format(title=lab.title), "search": {"exclude": True}}
         return markdown
-    math.current_page = page.file.src_uri
+    math.current_page = Path(page.file.abs_src_path) if page.file.abs_src_path else None
     return content.pages[page.file.src_uri]
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead from a page to its notebook and back."""
-    content = _current().content
+    _, content = _current()
     if lab := content.labs.get(page.file.src_uri):
         return labs.below_title(html, labs.lab_links(lab))
     for lab in content.labs.values():
@@ -222,23 +236,35 @@ def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files
     return html
 
 
+@event_priority(50)
+def _first_context(context: TemplateContext, *, page: Page, config: MkDocsConfig, nav: Navigation) -> None:
+    """Show the search plugin the text of the page alone: it needs a second for the markup of a formula-heavy page."""
+    vars(page)["whole_content"] = page.content
+    page.content = search.text_of(page.content or "")
+
+
 @event_priority(-50)
-def on_page_context(context: TemplateContext, *, page: Page, config: MkDocsConfig, nav: Navigation) -> dict[str, Any]:
-    """Put figures into the page once the search has read it, and name the page's twin even on the home pages."""
-    content = _current().content
-    page.content = publish.inline_figures(page.content or "", content.figures)
+def _last_context(context: TemplateContext, *, page: Page, config: MkDocsConfig, nav: Navigation) -> dict[str, Any]:
+    """Put figures into the page, and name the page's twin even on the home pages."""
+    _, content = _current()
+    whole = vars(page).pop("whole_content")
+    page.content = inline_figures(whole, content.weaver, _language(config))
     twins: dict[str, File] = vars(page.file)["alternates"]
     for alternate in vars(config.extra)["alternate"]:
         alternate["link"] = twins[alternate["lang"]].url
     language = _language(config)
     spoken = [lab for lab in content.labs.values() if lab.language == language]
-    return {**context, "labs": spoken, "sections": content.sections.get(language, [])}
+    sections = {other.url: content.sections[other.url] for other in nav.pages if other.url in content.sections}
+    return {**context, "labs": spoken, "sections": sections}
+
+
+on_page_context = CombinedEvent(_first_context, _last_context)
 
 
 @_reported
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
     """Note the characters of the page's formulas, and refuse a page that is too large for a slow connection."""
-    build = _current()
+    build, _ = _current()
     build.formulas |= mathfont.characters(output)
     publish.check_size(output, page.file.src_uri)
     return output
@@ -259,9 +285,10 @@ def on_post_build(*, config: MkDocsConfig) -> None:
     """When all languages are built: the search indexes, the math font, and what machines and offline readers want."""
     if _inner(config):
         return
-    build = _current()
-    content = build.content
-    search.write(build.staged, content.terms)
-    mathfont.subset(build.formulas, build.staged / "assets" / "math.woff2")
+    build, content = _current()
+    search.write(build.staged, content.glossary)
+    publish.math_font(build.staged, build.formulas, build.project.cache)
     for lab in content.labs.values():
         publish.write(build.staged, lab.path, labs.to_json(lab.notebook))
+    for path, text in content.files.items():
+        publish.write(build.staged, path, text)

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from mkdocs.utils import get_relative_url
 
 from reglab_site import keep, math
 from reglab_site.artefact import Artefact, CellResult
+from reglab_site.errors import SiteError
 from reglab_site.project import LANGUAGES
 
 TEMPLATES = Path(__file__).parent / "notebook_templates"  # for mkdocs-jupyter
@@ -33,11 +33,11 @@ Json = dict[str, Any]
 Localize = Callable[[CellResult], str]
 
 HOW_TO_RUN = {
-    "zh": "单独运行这份笔记本之前,先装好它用到的库:`{command}`{where}。下面的输出和图来自构建网站时的那次运行。",
+    "zh": "单独运行这份笔记本之前，先装好它用到的库：`{command}`{where}。下面的输出和图来自构建网站时的那次运行。",
     "en": "To run this notebook by itself, first install the library it uses: `{command}`{where}. "
     "The outputs and figures below are those of the run that made the site.",
 }
-IN_A_CHECKOUT = {"zh": "(在本项目的代码目录里)", "en": " (in a checkout of the project)"}
+IN_A_CHECKOUT = {"zh": "（在本项目的代码目录里）", "en": " (in a checkout of the project)"}
 
 ANNOTATION = re.compile(r"[ \t]*(?:#[ \t]*)?\(\d+\)![ \t]*$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)(?:\{[^}]*\})?")
@@ -157,18 +157,21 @@ def to_json(notebook: Json) -> str:
 
 def rendering(lab: Lab) -> str:
     """The copy for the site, as a file: formulas are MathML, since no script renders them in the reader's browser."""
+
+    def mathml(formula: re.Match[str]) -> str:
+        display = formula["display"]
+        latex = formula["inline"] if display is None else display.strip()
+        try:
+            return math.to_mathml(latex, display=display is not None)
+        except math.MathError as error:
+            page = Path("docs", f"{lab.page}.{lab.language}.md")
+            raise SiteError(f"{error.message}, in the formula {latex}", file=page, hint=error.hint) from error
+
     cells = [
-        cell | {"source": FORMULA.sub(_mathml, cell["source"])} if cell["cell_type"] == "markdown" else cell
+        cell | {"source": FORMULA.sub(mathml, cell["source"])} if cell["cell_type"] == "markdown" else cell
         for cell in lab.notebook["cells"]
     ]
     return to_json(lab.notebook | {"cells": cells})
-
-
-def _mathml(formula: re.Match[str]) -> str:
-    display = formula["display"]
-    if display is not None:
-        return math.to_mathml(display.strip(), display=True)
-    return math.to_mathml(formula["inline"], display=False)
 
 
 _STYLE = re.compile(r"\s*<style>(?:(?!<style>).)*</style>\s*\Z", re.DOTALL)
@@ -201,28 +204,18 @@ def write(lab: Lab, cache: Path) -> Path:
     return file
 
 
-def render(
-    lab: Lab,
-    page: Page,
-    original: Callable[[MkDocsConfig, Files], None],
-    cache: Path,
-    config: MkDocsConfig,
-    files: Files,
-) -> None:
-    """Give a notebook's page its content: what mkdocs-jupyter makes of it (`original`), or made the last time."""
-    templates = (file.read_text(encoding="utf-8") for file in sorted(TEMPLATES.rglob("*.j2")))
-    key = keep.digest(rendering(lab), version("mkdocs-jupyter"), version("nbconvert"), *templates)
-    file = cache / "labs" / f"{lab.stem}.{lab.language}.json"
-    content = keep.load(file, key)
-    if content is None:
-        original(config, files)
-        content = tidy(page.content or "")
-        keep.store(file, key, content)
-    page.content = content
-    page.toc = get_toc([])
+def tidied(page: Page, render: Callable[[MkDocsConfig, Files], None]) -> Callable[[MkDocsConfig, Files], None]:
+    """mkdocs-jupyter's way to `render` a notebook's page, with the site's own markup in the end."""
+
+    def render_tidily(config: MkDocsConfig, files: Files) -> None:
+        render(config, files)
+        page.content = tidy(page.content or "")
+        page.toc = get_toc([])
+
+    return render_tidily
 
 
-HEADING = {"zh": "{title}:笔记本", "en": "{title}: notebook"}
+HEADING = {"zh": "{title}：笔记本", "en": "{title}: notebook"}
 LINKS = {
     "zh": {"lab": "实验笔记本", "download": "下载", "page": "讲解页面"},
     "en": {"lab": "Notebook", "download": "download", "page": "Explained on"},

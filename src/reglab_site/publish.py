@@ -6,18 +6,21 @@ last good one until the new one is complete, and a build that fails leaves nothi
 
 from __future__ import annotations
 
+import base64
 import errno
 import gzip
 import html
+import json
 import os
-import re
 import shutil
 import tempfile
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
+from reglab_site import keep, mathfont
 from reglab_site.errors import SiteError
 
 
@@ -74,6 +77,21 @@ def write(site: Path, path: str, content: str | bytes) -> None:
     file.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
+def math_font(site: Path, characters: set[str], cache: Path) -> None:
+    """Write the math font with these characters, which takes seconds to make, and its licence."""
+    kept = cache / "mathfont" / "files.json"
+    key = keep.digest("".join(sorted(characters)), version("fonttools"), version("ziamath"))
+    files = keep.load(kept, key)
+    if files is None:
+        with tempfile.TemporaryDirectory() as folder:
+            mathfont.subset(characters, Path(folder, "math.woff2"))
+            made = {file.name: base64.b64encode(file.read_bytes()).decode() for file in sorted(Path(folder).iterdir())}
+        files = json.dumps(made)
+        keep.store(kept, key, files)
+    for name, content in json.loads(files).items():
+        write(site, f"assets/{name}", base64.b64decode(content))
+
+
 _BANNER = (
     '<div role="alert" class="rl-failed" style="position:sticky;top:0;z-index:99;padding:.8rem 1rem;'
     'background:#8c1d18;color:#fff;font:14px/1.5 monospace;white-space:pre-wrap;max-height:60vh;overflow:auto">{}</div>'
@@ -95,21 +113,6 @@ def show_failure(site: Path, message: str) -> None:
 
 
 LARGEST_PAGE = 90_000  # bytes, gzipped
-_IMAGE = re.compile(r"<img\b[^>]*>")
-_ATTRIBUTE = re.compile(r'(?P<name>[\w-]+)="(?P<value>[^"]*)"')
-
-
-def inline_figures(content: str, figures: dict[str, str]) -> str:
-    """`content` with each image that is a figure replaced by its SVG, which takes the colour of the text around it."""
-
-    def inline(image: re.Match[str]) -> str:
-        attributes = {found["name"]: found["value"] for found in _ATTRIBUTE.finditer(image[0])}
-        path = attributes.get("src", "").lstrip("./")
-        if path not in figures:
-            return image[0]
-        return figures[path].replace("<svg ", f'<svg role="img" aria-label="{attributes.get("alt", "")}" ', 1)
-
-    return _IMAGE.sub(inline, content)
 
 
 def check_size(page: str, source: str) -> None:
