@@ -314,7 +314,9 @@ class _Rewriter:
             self.open.append(rf"\begin{{{name}}}")
         elif not self.open or self.open.pop() != rf"\begin{{{name}}}":
             raise MathError(rf"\end{{{name}}} without its \begin{{{name}}}")
-        self.written.append(rf"\{side}{{{_ENVIRONMENTS[name]}}}{columns}")
+        command = rf"\{side}{{{_ENVIRONMENTS[name]}}}{columns}"
+        # The braces keep a matrix's fences with it where it has a script.
+        self.written.append(f"{{{command}" if side == "begin" else f"{command}}}")
 
     def single(self, text: str, previous: str) -> None:
         """One command or character."""

@@ -167,7 +167,7 @@ class _Builder:
         elif kind == "brace":
             kind, operator = "ord", None
         element = Element(tag, attributes)
-        element.extend([first.element, *(other.element for other in others)])
+        element.extend([_propped(first.element), *(other.element for other in others)])
         return _Part(element, kind, operator)
 
     def operand(self, node: Element, script: bool) -> _Part:
@@ -236,6 +236,15 @@ def _padded(children: list[Element]) -> Element:
     row.append(Element("mspace", {"width": "0.4em"}))
     row.extend(children)
     row.append(Element("mspace", {"width": "0.4em"}))
+    return row
+
+
+def _propped(base: Element) -> Element:
+    """The base of a script. Alone there, a delimiter such as that of `\\bigr)^2` hangs too low in Chromium."""
+    if "minsize" not in base.attrib:
+        return base
+    row = Element("mrow")
+    row.extend([base, Element("mspace")])
     return row
 
 
