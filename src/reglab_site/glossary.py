@@ -76,7 +76,8 @@ class Glossary:
         """All terms and all words never used, the longest first, so that a term may hold a word never used alone."""
         words = {word.lower() for term in self.terms for word in (*term.zh, *term.en, *term.never)}
         ordered = sorted(words, key=lambda word: (-len(word), word))
-        return re.compile("|".join(_pattern(word) for word in ordered) or r"(?!)", re.IGNORECASE)
+        first = "".join(sorted({re.escape(word[0]) for word in ordered}))  # tells fast where no word begins
+        return re.compile(rf"(?=[{first}])(?:{'|'.join(map(_pattern, ordered))})", re.IGNORECASE)
 
     def misuses(self, text: str) -> Iterator[Misuse]:
         """The words in `text` that are never used, the longest where several overlap."""
@@ -108,9 +109,11 @@ def read(project: Project) -> Glossary:
     path = project.docs / "reference" / "glossary.tsv"
     if not path.is_file():
         raise SiteError("there is no glossary", file=path, hint=f"write it, with the columns {', '.join(COLUMNS)}")
-    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    header, *rows = path.read_text(encoding="utf-8").splitlines() or [""]
     if tuple(header.split("\t")) != COLUMNS:
         raise SiteError("the columns are not as they should be", file=path, line=1, hint=f"write {', '.join(COLUMNS)}")
+    if not rows:
+        raise SiteError("a glossary without terms", file=path, line=1, hint="enter the first on line 2")
     terms: list[Term] = []
     errors: list[SiteError] = []
     seen: dict[str, int] = {}

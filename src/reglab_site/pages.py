@@ -198,6 +198,8 @@ class _Reader:
         self._check_ids()
         raise_all(sorted(self.errors, key=lambda error: error.line or 0))
         items = sorted(self.items, key=lambda item: (item.start, -item.end))
+        if self.shift:
+            items = [replace(item, line=item.line + self.shift) for item in items]
         return Page(
             path=self.path,
             language=self.language,
@@ -206,7 +208,7 @@ class _Reader:
             body=self.body,
             masked=self.masked,
             front=self.front,
-            items=tuple(replace(item, line=item.line + self.shift) for item in items),
+            items=tuple(items),
             first_line=self.shift + 1,
         )
 
