@@ -97,7 +97,8 @@ class Filling:
         """The whole page, or all that is wrong with it."""
         text = self.fill(Span(self.page.body, len(self.page.text)))
         self.check_citations()
-        raise_all(self.errors)
+        # A data file that is malformed is read, and reported, for each item that needs it.
+        raise_all(list({(error.file, error.line, error.message): error for error in self.errors}.values()))
         return text
 
     def fill(self, span: Span) -> str:

@@ -213,6 +213,13 @@ def test_all_that_is_misspelt_is_reported_together(site: Any) -> None:
     assert len(fails(site)) == 3
 
 
+def test_a_malformed_data_file_is_reported_once(site: Any) -> None:
+    site.write("docs/reference/references.bib", "@misc{one}\n")
+    site.add("[@krogh1991] [@krogh1991]")
+    (error,) = fails(site)
+    assert error.message == "one: no title"
+
+
 def test_a_snippet_that_has_not_run_is_named(site: Any) -> None:
     site.write("snippets/tiny/other.py", "# %% one\nx = 1\n")
     site.add("{{ other.x }}")
