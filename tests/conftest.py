@@ -1,8 +1,36 @@
 """While tests run, beartype checks the annotations of `reglab` (an int may stand for a float); torch has one thread."""
 
 import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on a busy machine are many times slower than one
 install_import_hook("reglab", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def small_site() -> Callable[[Path], Path]:
+    """`small_site(folder)` makes a project with a few pages and one snippet, for the site's own hook and theme."""
+
+    def copy(folder: Path) -> Path:
+        shutil.copytree(TESTS / "small_site", folder)
+        shutil.copytree(TESTS.parent / "docs" / "assets", folder / "docs" / "assets")
+        sources = TESTS.parent / "src" / "reglab_site"
+        (folder / "mkdocs.yml").write_text(
+            f"INHERIT: {TESTS.parent / 'mkdocs.yml'}\n"
+            f"hooks: [{sources / 'hook.py'}]\n"
+            f"theme: {{custom_dir: {sources / 'theme'}}}\n"
+            "watch: [snippets, locale]\n"
+            "nav: [index.md, sums/adding_up.md, sums/batch_norm.md, sums/layer_norm.md, labs/index.md]\n",
+            encoding="utf-8",
+        )
+        (folder / "src").mkdir()
+        return folder
+
+    return copy

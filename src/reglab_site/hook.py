@@ -23,7 +23,7 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils.templates import TemplateContext
 
-from reglab_site import labs, math, mathfont, preview, publish, rendered, search
+from reglab_site import keep, labs, math, mathfont, preview, publish, rendered, search
 from reglab_site.content import Content, gather
 from reglab_site.errors import SiteError, SiteErrors
 from reglab_site.project import LANGUAGES, Project
@@ -191,8 +191,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 def _notebook_file(lab: labs.Lab, build: Build, config: MkDocsConfig) -> Any:
     """The file that mkdocs-jupyter renders, with all that mkdocs-static-i18n expects of a page."""
-    source = labs.write(lab, build.project.cache)
-    file: Any = File.generated(config, lab.path, abs_src_path=str(source), inclusion=InclusionLevel.NOT_IN_NAV)
+    source = str(build.project.cache / lab.path)
+    file: Any = File.generated(config, lab.path, abs_src_path=source, inclusion=InclusionLevel.NOT_IN_NAV)
     file.name = lab.stem
     file.url = lab.url
     file.dest_uri = f"{lab.url}index.html"
@@ -208,6 +208,7 @@ def on_pre_page(page: Page, *, config: MkDocsConfig, files: Files) -> Page:
     build, content = _current()
     if lab := content.labs.get(page.file.src_uri):
         render, source = labs.tidied(page, page.render), labs.rendering(lab)
+        keep.write(Path(str(page.file.abs_src_path)), source)  # not below docs/, which `mkdocs serve` watches
     else:
         render, source = page.render, content.pages[page.file.src_uri]
     vars(page)["render"] = functools.partial(rendered.reuse, page, render, source, build.project.cache)

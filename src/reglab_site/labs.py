@@ -21,7 +21,7 @@ from mkdocs.structure.pages import Page
 from mkdocs.structure.toc import get_toc
 from mkdocs.utils import get_relative_url
 
-from reglab_site import keep, math
+from reglab_site import math
 from reglab_site.artefact import Artefact, CellResult
 from reglab_site.errors import SiteError
 from reglab_site.project import LANGUAGES
@@ -195,13 +195,6 @@ def tidy(content: str) -> str:
         ),
         content,
     )
-
-
-def write(lab: Lab, cache: Path) -> Path:
-    """Write the copy that mkdocs-jupyter reads, outside `docs/`, which `mkdocs serve` watches."""
-    file = cache / "labs" / f"{lab.stem}.{lab.language}{SUFFIX}"
-    keep.write(file, rendering(lab))
-    return file
 
 
 def tidied(page: Page, render: Callable[[MkDocsConfig, Files], None]) -> Callable[[MkDocsConfig, Files], None]:
