@@ -1,5 +1,5 @@
 # ---
-# timeout: 240
+# timeout: 400
 # ---
 # %% from_scratch
 import copy
@@ -224,14 +224,14 @@ ax.set_ylabel("$y$")
 ax.legend(loc="upper left")
 
 # %% curves
-fig, axes = plt.subplots(4, 3, figsize=(5.6, 6.6), sharex=True, sharey=True)
+fig, axes = plt.subplots(4, 3, figsize=(5.6, 6.0), sharex=True, sharey=True)
 for ax, plain_then, decayed_then in zip(axes.flat, plain_history, decayed_history, strict=False):
     draw_points(ax, size=2.5)
     ax.plot(grid, plain_then["curve"], color="C0", linewidth=1.4, label="no weight decay")
     ax.plot(grid, decayed_then["curve"], color="C1", linewidth=2, label="weight decay")
     ax.set_title(f"step {plain_then['step']}", fontsize=10)
 axes.flat[-1].axis("off")
-fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+axes.flat[-1].legend(*ax.get_legend_handles_labels(), loc="center", fontsize=9)
 
 # %% check_fit
 plain_penalty, decayed_penalty = (
