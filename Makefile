@@ -15,7 +15,7 @@ build: $(INSTALLED)  ## the site, strictly, into site/
 	mkdocs build --strict
 
 test: $(INSTALLED)  ## every example, number and claim verified
-	pytest
+	pytest --ignore=tests/e2e
 
 check: $(INSTALLED)  ## format, lint, types
 	ruff format --check .

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,3 +36,24 @@ def small_site() -> Callable[[Path], Path]:
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def build_site() -> Callable[..., Path]:
+    """`build_site(folder, SITE_URL="…")` is `mkdocs build --strict` of this project into `folder`."""
+
+    def build(folder: Path, **environment: str) -> Path:
+        known = {name: value for name, value in os.environ.items() if name not in ("SITE_URL", "REPO_URL")}
+        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+        variables = {"SOURCE_DATE_EPOCH": "0", **known, **environment}
+        done = subprocess.run(command, cwd=TESTS.parent, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def site(build_site: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make build` builds it."""
+    return build_site(tmp_path_factory.mktemp("built") / "site")

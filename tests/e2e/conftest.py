@@ -1,22 +1,18 @@
-"""The real site, built once, served on this machine, and a browser to read it in."""
+"""The real site, served on this machine, and a browser to read it in."""
 
 from __future__ import annotations
 
 import functools
 import http.server
-import os
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -27,17 +23,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-
-def build(site: Path, **environment: str) -> Path:
-    """`mkdocs build --strict` of this project into `site`."""
-    known = {name: value for name, value in os.environ.items() if name not in ("SITE_URL", "REPO_URL")}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={"SOURCE_DATE_EPOCH": "0", **known, **environment}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return site
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -62,15 +47,9 @@ def serve(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
-    return build(tmp_path_factory.mktemp("built") / "site")
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(build_site: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built for an address with a path."""
-    return build(tmp_path_factory.mktemp("published") / "site", SITE_URL="https://example.org/reglab/")
+    return build_site(tmp_path_factory.mktemp("published") / "site", SITE_URL="https://example.org/reglab/")
 
 
 @pytest.fixture(scope="session")
