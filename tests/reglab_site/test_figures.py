@@ -20,7 +20,7 @@ import pytest
 from lxml import etree
 from matplotlib.text import Text
 
-from reglab_site import artefact, figures, style
+from reglab_site import artefact, figure_svg, figures, style
 from reglab_site.catalogue import Catalogue
 from reglab_site.errors import SiteError, SiteErrors
 
@@ -423,3 +423,15 @@ def test_an_svg_that_is_too_large(render: Render) -> None:
     plt.imshow(np.random.default_rng(0).random((200, 200)))
     (message,) = refused(render)
     assert "kB, and 120 kB is the limit" in message
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written"),
+    [
+        ("M1 2L3 2.5L3 1z", "M1 2l2 0.5l0 -1.5z"),
+        ("M0.1 0.2L0.3 0.3C1 1 2 2 3 3L4 4", "M0.1 0.2l0.2 0.1C1 1 2 2 3 3l1 1"),
+        ("M1 1L2 2M5 5L5 6", "M1 1l1 1M5 5l0 1"),
+    ],
+)
+def test_lines_say_how_far_they_go(drawn: str, written: str) -> None:
+    assert figure_svg._relative(drawn) == written
