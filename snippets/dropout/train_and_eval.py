@@ -104,7 +104,8 @@ mask = nn.Dropout(p_mask)(torch.ones_like(x))
 torch.manual_seed(seed_mask)
 ours = InvertedDropout(p_mask)(x)
 
-for label, row in {"input": x, "torch": torchs, "its mask": mask, "ours": ours}.items():
+rows = {"input": x, "torch": torchs, "its mask": mask, "ours": ours}
+for label, row in rows.items():
     print(f"{label:10s}" + "".join(f"{number:7.2f}" for number in row.tolist()))
 
 # %% check_scratch
@@ -236,11 +237,11 @@ edges = [9601 + bin_width * k for k in range(41)]
 xs = torch.linspace(9600, 10400, 161)
 density = torch.exp(-(((xs - theory_mean) / theory_sd) ** 2) / 2) / (theory_sd * math.sqrt(2 * math.pi))
 
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(4.8, 3.5))
 ax.hist(outputs.numpy(), bins=edges, color="C0", alpha=0.45, label="training mode")
-ax.plot(xs, density * passes * bin_width, color="black", label="normal density from theory")
-ax.axvline(eval_output.item(), color="C1", linestyle="--", label="evaluation mode, every pass")
-ax.plot(posts_output, 175, marker="v", markersize=10, color="C2", linestyle="none", label="the post's output, 9868")
+ax.plot(xs, density * passes * bin_width, color="black", label="normal density")
+ax.axvline(eval_output.item(), color="C1", linestyle="--", label="evaluation mode")
+ax.plot(posts_output, 175, marker="v", markersize=10, color="C2", linestyle="none", label="the post's 9868")
 ax.set_xlim(9600, 10400)
 ax.set_ylim(0, 380)
 ax.set_xlabel("output of the net of 10,000 ones")
@@ -313,9 +314,9 @@ layers = {
     "LayerNorm": nn.LayerNorm(4),
     "GroupNorm": nn.GroupNorm(3, 3),
     "InstanceNorm1d": nn.InstanceNorm1d(3),
-    "InstanceNorm1d, tracking": nn.InstanceNorm1d(3, track_running_stats=True),
+    "InstanceNorm1d, with stats": nn.InstanceNorm1d(3, track_running_stats=True),
     "BatchNorm1d": nn.BatchNorm1d(3),
-    "BatchNorm1d, not tracking": nn.BatchNorm1d(3, track_running_stats=False),
+    "BatchNorm1d, no stats": nn.BatchNorm1d(3, track_running_stats=False),
     "Dropout": nn.Dropout(0.5),
     "RReLU": nn.RReLU(),
     "LSTM with dropout": Recurrent(),
@@ -361,7 +362,7 @@ marks = {
     "buffers": ("^", "C2", "buffers are written"),
     "graph": ("_", "black", "a graph is recorded"),
 }
-fig, ax = plt.subplots(figsize=(5.6, 5.6))
+fig, ax = plt.subplots(figsize=(5.0, 5.6))
 for row, name in enumerate(layers):
     for column, (mode, context) in enumerate([(m, c) for m in ("train", "eval") for c in contexts]):
         middle = column + (0.3 if mode == "eval" else 0)
@@ -396,14 +397,14 @@ for name in layers:
 assert [name for name in layers if found[name, "eval", "grad"]["random"]] == ["F.dropout(x)"]
 
 # claim: batch-in-eval
-assert [name for name in layers if found[name, "eval", "grad"]["batch"]] == ["BatchNorm1d, not tracking"]
+assert [name for name in layers if found[name, "eval", "grad"]["batch"]] == ["BatchNorm1d, no stats"]
 
 # claim: eval-writes-no-buffer
 assert not any(found[name, "eval", context]["buffers"] for name in layers for context in contexts)
 
 # claim: no-grad-still-writes-buffers
 writers = [name for name in layers if found[name, "train", "inference"]["buffers"]]
-assert writers == ["InstanceNorm1d, tracking", "BatchNorm1d"]
+assert writers == ["InstanceNorm1d, with stats", "BatchNorm1d"]
 
 # claim: unswitched-layers
 unswitched = []
@@ -420,7 +421,7 @@ assert unswitched == [
     "LayerNorm",
     "GroupNorm",
     "InstanceNorm1d",
-    "BatchNorm1d, not tracking",
+    "BatchNorm1d, no stats",
     "F.dropout(x)",
 ]
 
@@ -500,7 +501,7 @@ nets.eval()
 careful_losses = torch.cat([first_half, careful_half])
 step_axis = torch.arange(1, len(careful_losses) + 1) * every
 
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(4.8, 3.5))
 for losses, color, line, label in (
     (careful_losses, "C0", "-", "train() called again"),
     (forgetful_half, "C1", "--", "train() forgotten"),
@@ -567,7 +568,7 @@ with torch.inference_mode():
     nets.eval()
 train_mode_losses = (predictions - test_y).square().mean((2, 3))  # (M, K)
 
-fig, ax = plt.subplots()
+fig, ax = plt.subplots(figsize=(4.8, 3.5))
 low, high = train_mode_losses.quantile(torch.tensor([0.05, 0.95]), dim=0)
 places = range(num_nets)
 ax.bar(places, high - low, bottom=low, width=0.3, color="C0", alpha=0.3, label="90% of the passes in training mode")
@@ -625,7 +626,7 @@ shown = 0
 x_axis = line_x[shown].flatten()
 middle, spread = mc_mean[shown].flatten(), mc_sd[shown].flatten()
 
-fig, ax = plt.subplots(figsize=(5.6, 3.9))
+fig, ax = plt.subplots(figsize=(4.8, 3.9))
 ax.fill_between(x_axis, middle - 2 * spread, middle + 2 * spread, color="C0", alpha=0.25, label="mean ± 2 sd")
 ax.plot(x_axis, middle, color="C0", label="mean of the passes")
 ax.plot(x_axis, eval_curve[shown].flatten(), color="C1", linestyle="--", label="evaluation mode")
@@ -720,7 +721,8 @@ class Right(nn.Module):
 features = torch.rand(6)
 for kind in (Wrong, Right):
     module = kind().eval()
-    print(f"{kind.__name__:5s}", "passes agree:", torch.equal(module(features), module(features)))
+    agree = torch.equal(module(features), module(features))
+    print(f"{kind.__name__:5s}", "passes agree:", agree)
 
 # %% trap_no_grad
 dropout_net = nn.Sequential(
