@@ -157,7 +157,7 @@ _VALUE = re.compile(
     r"""(?P<snippet>[A-Za-z_]\w*)\.(?P<name>[A-Za-z_]\w*)(?P<keys>(?:\[(?:-?\d+|"[^"]*"|'[^']*')\])*)(?::(?P<format>.*))?"""
 )
 _KEY = re.compile(r"""\[(?:(?P<index>-?\d+)|"(?P<double>[^"]*)"|'(?P<single>[^']*)')\]""")
-_MATH_VALUE = re.compile(r"\{\{\s(?P<braces>[a-z]\w*\.[A-Za-z_][^{}]*)\s\}\}")
+_INNER_VALUE = re.compile(r"\{\{\s(?P<braces>[a-z]\w*\.[A-Za-z_][^{}]*)\s\}\}")
 _NUMBER = re.compile(r"(?P<kind>define|cited):[ \t]*(?P<text>\S.*)")
 _KEYS = re.compile(r"@(?P<key>[A-Za-z][\w:-]*)")
 _FIGURE_LINE = re.compile(r"(?P<indent>[ \t]*)!\[[^\n]*\]\(figure:[^()\s]*\)[ \t]*")
@@ -254,11 +254,14 @@ class _Reader:
                 self.error("a fence must begin its line", start, "put it on a line of its own, indented")
             elif (latex := match["display"] or match["inline"]) is not None:
                 self.items.append(Math(self.line(start), start, end, latex.strip(), match["display"] is not None))
-                self._read_math_values(match)
+                self._read_values_inside(match)
+            elif match["code"] is not None:
+                self._read_values_inside(match)
         return "".join([*masked, self.text[end:]])
 
-    def _read_math_values(self, formula: re.Match[str]) -> None:
-        for match in _MATH_VALUE.finditer(self.text, formula.start(), formula.end()):
+    def _read_values_inside(self, opaque: re.Match[str]) -> None:
+        """Values within a formula or code, where other braces have a meaning of their own."""
+        for match in _INNER_VALUE.finditer(self.text, opaque.start(), opaque.end()):
             self._read_braces(match)
 
     # Line by line

@@ -38,9 +38,9 @@ def test_nothing_in_code_formulas_and_comments_is_an_item() -> None:
     assert [item.what for item in parse(opaque).items] == ["formula", "code block"]
 
 
-def test_values_are_found_in_formulas_but_braces_of_latex_are_not() -> None:
-    found = only(r"$\eta = {{ net.rate }}$ and $\frac{{a}}{{{b}}}$", items.Value)
-    assert [(value.snippet, value.name) for value in found] == [("net", "rate")]
+def test_values_are_found_in_formulas_and_inline_code_but_braces_of_latex_are_not() -> None:
+    found = only(r"$\eta = {{ net.rate }}$, `lr={{ net.rate }}` and $\frac{{a}}{{{b}}}$", items.Value)
+    assert [(value.snippet, value.name) for value in found] == [("net", "rate"), ("net", "rate")]
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,9 @@ def test_a_figure_file_stands_alone(site: Any) -> None:
         ("decay.fit", "the figure"),
     ],
 )
-def test_values_are_formatted_in_text_and_formulas(site: Any, value: str, shown: str) -> None:
-    site.add(f"It is {{{{ {value} }}}}, and $x = {{{{ {value} }}}}$.")
-    assert f"It is {shown}, and $x = {shown}$." in site.weave("en")
+def test_values_are_formatted_in_text_formulas_and_inline_code(site: Any, value: str, shown: str) -> None:
+    site.add(f"It is {{{{ {value} }}}}, and $x = {{{{ {value} }}}}$, or `x={{{{ {value} }}}}`.")
+    assert f"It is {shown}, and $x = {shown}$, or `x={shown}`." in site.weave("en")
 
 
 def test_numbers_typed_on_purpose_are_shown(site: Any) -> None:
