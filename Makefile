@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
-.PHONY: serve build test check e2e constraints clean
+.PHONY: serve build test check e2e constraints picture clean
 
 serve: $(INSTALLED)  ## the site in both languages on 127.0.0.1:8000, rebuilt as you edit
 	mkdocs serve
@@ -38,6 +38,12 @@ constraints:  ## constraints.txt anew, after a pin in pyproject.toml was changed
 	.cache/constraints/bin/pip install --quiet --disable-pip-version-check '.[site,test,dev]'
 	.cache/constraints/bin/pip freeze --exclude reglab | sed 's/+cpu$$//' > constraints.txt
 	rm -rf .cache/constraints
+
+picture: $(INSTALLED)  ## the README's picture anew, after its experiment was changed
+	python -m reglab_site weave --to .cache/woven
+	for language in zh en; do \
+	    cp .cache/woven/figures/weight_decay-fit.$$language.svg .github/picture.$$language.svg; \
+	done
 
 clean:  ## remove all that can be made again, but not the environment
 	rm -rf site .cache .mypy_cache .ruff_cache .pytest_cache

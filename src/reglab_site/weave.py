@@ -151,12 +151,12 @@ def described(svg: str, text: str) -> str:
 
 
 def standalone(figure: DrawnFigure, language: str) -> str:
-    """The SVG of a figure as a file of its own, with its size and its namespace."""
+    """The SVG of a figure as a file of its own, with its size and its namespace, on white: its ink is black there."""
     svg = figure.svg[language]
     opening = _SVG.search(svg)
     assert opening, "a figure is an SVG"
-    attributes = re.sub(r'\s(?:width|height|xmlns)="[^"]*"', "", opening["attributes"])
-    size = f'width="{figure.width:g}" height="{figure.height:g}"'
+    attributes = re.sub(r'\s(?:width|height|xmlns|style)="[^"]*"', "", opening["attributes"])
+    size = f'width="{figure.width:g}" height="{figure.height:g}" style="background:#fff"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}{attributes}>{svg[opening.end() :].rstrip()}\n'
 
 
