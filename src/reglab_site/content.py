@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from reglab_site import glossary, labs, run, snippet
 from reglab_site.artefact import Artefact, CellResult
@@ -122,6 +123,9 @@ def _lab(
     name = next((page for page in found if page), None)
     if name is None:
         return None
+    shown = "".join(markdown for (_, spoken), (markdown, _) in woven.items() if spoken == language)
+    places = re.findall(rf'data-figure="{artefact.stem}:(\w+)" data-text="([^"]*)"', shown)
+    alternatives = {name: unquote(text) for name, text in places}
     return labs.make(
         artefact,
         language=language,
@@ -130,6 +134,7 @@ def _lab(
         page=name,
         repository=repository,
         localize=_localize(artefact, language, weaver),
+        describe=lambda figure: alternatives.get(figure.name, figure.name),
     )
 
 

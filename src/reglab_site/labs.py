@@ -22,7 +22,7 @@ from mkdocs.structure.toc import get_toc
 from mkdocs.utils import get_relative_url
 
 from reglab_site import math
-from reglab_site.artefact import Artefact, CellResult
+from reglab_site.artefact import Artefact, CellResult, Figure
 from reglab_site.errors import SiteError
 from reglab_site.project import LANGUAGES
 
@@ -95,6 +95,7 @@ def make(
     page: str,
     repository: str,
     localize: Localize,
+    describe: Callable[[Figure], str],
 ) -> Lab:
     """The notebook of one run.
 
@@ -106,13 +107,17 @@ def make(
         page: the page's path below `docs/`, without suffixes.
         repository: the address of the project's repository, or empty where it has none.
         localize: gives a cell's code with its comments in the language.
+        describe: gives a figure's text alternative.
     """
     command = f"pip install git+{repository}" if repository else "pip install -e ."
     where = "" if repository else IN_A_CHECKOUT[language]
     cells = [
         _markdown("introduction", f"# {title}\n\n{plain_links(introduction)}".rstrip()),
         _markdown("how-to-run", HOW_TO_RUN[language].format(command=command, where=where)),
-        *(_code(cell, number, language, localize(cell)) for number, cell in enumerate(artefact.cells, 1)),
+        *(
+            _code(cell, number, localize(cell), [_drawn(figure, language, describe(figure)) for figure in cell.figures])
+            for number, cell in enumerate(artefact.cells, 1)
+        ),
     ]
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -127,14 +132,12 @@ def _markdown(name: str, source: str) -> Json:
     return {"cell_type": "markdown", "id": name, "metadata": {}, "source": source}
 
 
-def _code(cell: CellResult, number: int, language: str, code: str) -> Json:
+def _code(cell: CellResult, number: int, code: str, drawn: list[Json]) -> Json:
     """A cell with what it printed and drew; its id comes from its name, so that the same run gives the same bytes."""
     outputs: list[Json] = []
     if cell.stdout:
         outputs.append({"output_type": "stream", "name": "stdout", "text": cell.stdout})
-    for figure in cell.figures:
-        data = {"image/svg+xml": figure.svg[language], "text/plain": f"<Figure {figure.name}>"}
-        outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
+    outputs += drawn
     return {
         "cell_type": "code",
         "execution_count": number,
@@ -143,6 +146,13 @@ def _code(cell: CellResult, number: int, language: str, code: str) -> Json:
         "outputs": outputs,
         "source": ANNOTATION.sub("", code),
     }
+
+
+def _drawn(figure: Figure, language: str, text: str) -> Json:
+    """A figure as an output: an image that a screen reader describes, on a light ground in a dark Jupyter."""
+    svg = figure.svg[language].replace("<svg ", f'<svg role="img" aria-label="{html.escape(text)}" ', 1)
+    data = {"image/svg+xml": svg, "text/plain": text}
+    return {"output_type": "display_data", "data": data, "metadata": {"needs_background": "light"}}
 
 
 def plain_links(markdown: str) -> str:

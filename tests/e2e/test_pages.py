@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 LANGUAGES = ("zh", "en")
 LARGEST = 90_000
@@ -32,12 +32,16 @@ class Reader:
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.note(f"script error: {error}"))
         self.page.on("console", lambda message: message.type in ("error", "warning") and self.note(message.text))
-        self.page.on("requestfailed", lambda request: self.note(f"request failed: {request.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("request", lambda request: self._local(request.url))
         self.page.on("response", lambda answer: answer.status >= 400 and self.note(f"{answer.status} {answer.url}"))
 
     def note(self, problem: str) -> None:
         self.problems.append(f"{self.page.url}: {problem}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the icon of a page that has been left
+            self.note(f"request failed: {request.url} ({request.failure})")
 
     def _local(self, url: str) -> None:
         parts = urlsplit(url)
@@ -113,9 +117,9 @@ def test_the_language_switch_stays_on_the_page(browser: Browser, site: Path, add
         for language, expected in (("en", f"en/{path}"), ("zh", path)):
             page.locator(".md-header .md-select button").hover()
             page.locator(f".md-header .md-select__link[hreflang={language}]").click()
-            page.wait_for_load_state("networkidle")
-            if page.url != address + expected or page.locator("html").get_attribute("lang") != language:
-                reader.note(f"the switch to {language} from {path} led here")
+            page.wait_for_url(address + expected, wait_until="networkidle")
+            if page.locator("html").get_attribute("lang") != language:
+                reader.note(f"the switch to {language} from {path} led to another language")
     reader.close()
     assert reader.problems == []
 

@@ -12,6 +12,7 @@ def find(browser: Browser, home: str, query: str) -> list[str]:
     page.goto(home, wait_until="networkidle")
     page.locator(".md-search__input").click()
     page.keyboard.type(query, delay=30)
+    page.keyboard.press("End")  # typed Chinese arrives without a key, which an input method would have sent
     expect(page.locator(".md-search-result__meta")).to_contain_text("结果" if "/en/" not in home else "document")
     expect(page.locator(".md-search-result__link").first).to_be_visible()
     links = page.eval_on_selector_all(

@@ -32,6 +32,7 @@ def make(language: str = "en", repository: str = "") -> Lab:
         page="basics/adding",
         repository=repository,
         localize=lambda cell: cell.code,
+        describe=lambda figure: f"the <{figure.name}>",
     )
 
 
@@ -60,7 +61,8 @@ def test_code_has_no_marks_of_annotations() -> None:
 def test_outputs_are_those_of_the_run() -> None:
     cells = make().notebook["cells"]
     assert cells[2]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "2\n"}]
-    assert cells[3]["outputs"][0]["data"]["image/svg+xml"] == SVG
+    svg = cells[3]["outputs"][0]["data"]["image/svg+xml"]
+    assert svg == SVG.replace("<svg ", '<svg role="img" aria-label="the &lt;fit&gt;" ')
 
 
 def test_it_is_a_valid_notebook_and_the_same_bytes_each_time() -> None:
