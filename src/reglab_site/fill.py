@@ -187,8 +187,8 @@ class Filling:
             title = title or self.words["solution"]
         text = "\n\n".join(parts)
         if title and not item.folded:
-            text = f'??? {"check" if cell.is_check else "example"} "{title}"\n\n{indent(text, "    ")}'
-        return Filled(indent(text, item.indent).removeprefix(item.indent), end)
+            text = f'??? {"check" if cell.is_check else "example"} "{title}"\n\n{nested(text, "    ")}'
+        return Filled(nested(text, item.indent).removeprefix(item.indent), end)
 
     # Figures
 
@@ -350,6 +350,11 @@ class Filling:
 def is_solution(cell: str) -> bool:
     """Whether a cell of that name belongs to the solution of an exercise."""
     return cell == "solution" or cell.startswith("solution_")
+
+
+def nested(text: str, indentation: str) -> str:
+    """The text as part of a block; its blank lines too, since pytest-codeblocks drops those that are less indented."""
+    return indent(text, indentation, lambda line: True)
 
 
 def fence(info: str, text: str) -> str:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from reglab_site.blocks import BlockError, bare, execute, extract, same_output
+from reglab_site.fill import nested
 
 PAGE = """# Title
 
@@ -32,6 +33,12 @@ def test_python_blocks_are_found_with_their_output_and_every_fence_is_counted() 
     assert [block.code for block in blocks] == ["x = 1\nprint(x / 3)", "print(x)"]
     assert [block.output for block in blocks] == ["0.3333\n", None]
     assert fences == 4
+
+
+def test_code_in_a_folded_block_keeps_its_blank_lines() -> None:
+    folded = nested("```python\nimport math\n\n\ndef f():\n\n    return 1\n```", "    ")
+    (block,), _ = extract(f"??? check\n\n{folded}\n")
+    assert block.code == "import math\n\n\ndef f():\n\n    return 1"
 
 
 def test_a_block_cannot_be_skipped() -> None:
