@@ -70,7 +70,8 @@ steps = 2000
 
 
 def kept_of_start(steps, *, learning_rate, momentum, decay):
-    # What is left of a weight 1 that no gradient ever touches, after 0, 1, 2, ... steps.
+    # What is left of a weight 1 that no gradient ever touches, after 0, 1, 2, ...
+    # steps.
     w, v, kept = 1.0, 0.0, [1.0]
     for _ in range(steps):
         v = momentum * v + decay * w
@@ -79,7 +80,8 @@ def kept_of_start(steps, *, learning_rate, momentum, decay):
     return kept
 
 
-kept = kept_of_start(steps, learning_rate=learning_rate, momentum=momentum, decay=decay)
+settings = {"learning_rate": learning_rate, "momentum": momentum, "decay": decay}
+kept = kept_of_start(steps, **settings)
 kept_without_momentum = (1 - learning_rate * decay) ** steps
 kept_as_the_posts_have_it = (1 - decay) ** steps
 kept_with_momentum = kept[-1]
@@ -112,9 +114,9 @@ assert kept_as_the_posts_have_it < 1e-8 < 0.1 < kept[-1] < 0.2 < 0.8 < kept_with
 
 # claim: decay-may-exceed-one
 large_decay = 5.0
-large = kept_of_start(steps, learning_rate=learning_rate, momentum=momentum, decay=large_decay)
-assert abs(large[-1]) < 1e-9
-assert abs(kept_of_start(steps, learning_rate=learning_rate, momentum=0.0, decay=large_decay)[-1]) < 1e-9
+for m in (0.0, momentum):
+    left = kept_of_start(steps, learning_rate=learning_rate, momentum=m, decay=large_decay)
+    assert abs(left[-1]) < 1e-9
 
 
 # %% net
@@ -148,7 +150,12 @@ grid = torch.linspace(-1, 1, 161).unsqueeze(1)
 
 
 def train(net, points, *, decay):
-    optimizer = torch.optim.SGD(net.parameters(), lr=learning_rate, momentum=momentum, weight_decay=decay)
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        lr=learning_rate,
+        momentum=momentum,
+        weight_decay=decay,
+    )
     history = []
     # One pass more than there are steps: the last one only looks.
     for step in range(steps + 1):
@@ -184,20 +191,25 @@ def error(net, x, y):
 
 
 def bends(curve):
-    # How much the slope of the curve changes, summed along the grid: 0 for a straight line.
-    return (curve.diff(dim=-2) / (grid[1] - grid[0])).diff(dim=-2).abs().sum((-2, -1))
+    # How much the slope of the curve changes, summed along the grid:
+    # 0 for a straight line.
+    slopes = curve.diff(dim=-2) / (grid[1] - grid[0])
+    return slopes.diff(dim=-2).abs().sum((-2, -1))
 
 
-plain_train, decayed_train = (error(net, train_points.x, train_points.y).item() for net in (plain, decayed))
-plain_test, decayed_test = (error(net, test_points.x, test_points.y).item() for net in (plain, decayed))
-plain_line, decayed_line = (error(net, grid, slope * grid).item() for net in (plain, decayed))
-plain_bends, decayed_bends = (bends(history[-1]["curve"]).item() for history in (plain_history, decayed_history))
+def scores(net):
+    return {
+        "training points": error(net, train_points.x, train_points.y).item(),
+        "test points": error(net, test_points.x, test_points.y).item(),
+        "true line": error(net, grid, slope * grid).item(),
+        "bends": bends(net(grid)).item(),
+    }
 
-print("                      no decay  weight decay")
-print(f"training points      {plain_train:9.5f}  {decayed_train:12.5f}")
-print(f"test points          {plain_test:9.5f}  {decayed_test:12.5f}")
-print(f"true line            {plain_line:9.5f}  {decayed_line:12.5f}")
-print(f"bends of the curve   {plain_bends:9.2f}  {decayed_bends:12.2f}")
+
+plain_scores, decayed_scores = scores(plain), scores(decayed)
+print("                  no decay  weight decay")
+for name in plain_scores:
+    print(f"{name:15s} {plain_scores[name]:10.5f} {decayed_scores[name]:13.5f}")
 
 
 # %% fit
@@ -231,12 +243,13 @@ for ax, plain_then, decayed_then in zip(axes.flat, plain_history, decayed_histor
     ax.plot(grid, decayed_then["curve"], color="C1", linewidth=2, label="weight decay")
     ax.set_title(f"step {plain_then['step']}", fontsize=10)
 axes.flat[-1].axis("off")
-axes.flat[-1].legend(*ax.get_legend_handles_labels(), loc="center", fontsize=9)
+axes.flat[-1].legend(*ax.get_legend_handles_labels(), loc="center")
 
 # %% check_fit
 plain_penalty, decayed_penalty = (
     decay / 2 * sum(p.detach().square().sum().item() for p in net.parameters()) for net in (plain, decayed)
 )
+plain_train, decayed_train = (found["training points"] for found in (plain_scores, decayed_scores))
 plain_objective, decayed_objective = plain_train + plain_penalty, decayed_train + decayed_penalty
 
 # claim: same-start
@@ -247,9 +260,9 @@ assert plain_history[0]["loss"] == decayed_history[0]["loss"]
 assert plain_train < 1e-3 < 0.01 < decayed_train
 
 # claim: better-and-smoother-on-this-seed
-assert decayed_test < 0.85 * plain_test
-assert decayed_line < 0.85 * plain_line
-assert decayed_bends < 0.5 * plain_bends
+assert decayed_scores["test points"] < 0.85 * plain_scores["test points"]
+assert decayed_scores["true line"] < 0.85 * plain_scores["true line"]
+assert decayed_scores["bends"] < 0.5 * plain_scores["bends"]
 
 # claim: printed-loss-lacks-the-penalty
 assert math.isclose(decayed_history[-1]["loss"], decayed_train, rel_tol=1e-3)
@@ -263,22 +276,25 @@ assert decayed_objective < 0.5 * plain_objective
 start = plain_history[0]["weights"]
 
 
-def norm_ratios(history):
-    return [[(w.norm() / w0.norm()).item() for w, w0 in zip(then["weights"], start, strict=True)] for then in history]
+def norms(tensors):
+    return [(w.norm() / w0.norm()).item() for w, w0 in zip(tensors, start, strict=True)]
 
 
-plain_ratios, decayed_ratios = norm_ratios(plain_history), norm_ratios(decayed_history)
-plain_moves, decayed_moves = (
-    [((w - w0).norm() / w0.norm()).item() for w, w0 in zip(history[-1]["weights"], start, strict=True)]
-    for history in (plain_history, decayed_history)
-)
-print("           norm, end / start     distance from start / norm at start")
-print("layer   no decay  weight decay   no decay  weight decay")
+def moves(weights):
+    return norms([w - w0 for w, w0 in zip(weights, start, strict=True)])
+
+
+plain_ratios = [norms(then["weights"]) for then in plain_history]
+decayed_ratios = [norms(then["weights"]) for then in decayed_history]
+plain_moves = moves(plain_history[-1]["weights"])
+decayed_moves = moves(decayed_history[-1]["weights"])
+
+print("       norm / norm at the start  distance moved / norm at the start")
+print("layer  no decay    weight decay  no decay              weight decay")
 for layer in range(num_weight_layers):
-    print(
-        f"{layer + 1:5d}{plain_ratios[-1][layer]:11.3f}{decayed_ratios[-1][layer]:14.3f}"
-        f"{plain_moves[layer]:11.3f}{decayed_moves[layer]:14.3f}"
-    )
+    norm, decayed_norm = plain_ratios[-1][layer], decayed_ratios[-1][layer]
+    move, decayed_move = plain_moves[layer], decayed_moves[layer]
+    print(f"{layer + 1:5d} {norm:9.3f} {decayed_norm:15.3f} {move:9.3f} {decayed_move:21.3f}")
 
 # %% norm_curves
 recorded = [then["step"] for then in plain_history]
@@ -329,7 +345,8 @@ draw_ridges(
 
 # %% gradients
 def exponents(gradient):
-    # Units that are off for all ten points leave exact zeros, which have no logarithm.
+    # Units that are off for all ten points leave exact zeros, which have no
+    # logarithm.
     return gradient[gradient != 0].abs().log10()
 
 
@@ -382,7 +399,8 @@ assert max(balance_angles[:3]) < 0.8
 seeds = range(1, 11)
 num_seeds = len(seeds)
 points = [noisy_line(num_points, slope=slope, seed=seed) for seed in seeds]
-all_x, all_y = (torch.stack([getattr(train, axis) for train, _ in points]) for axis in "xy")  # (seeds, 10, 1)
+all_x = torch.stack([train.x for train, _ in points])  # (seeds, 10, 1)
+all_y = torch.stack([train.y for train, _ in points])
 all_test = torch.stack([test.y for _, test in points])
 all_grid = grid.expand(num_seeds, -1, -1)
 
@@ -394,7 +412,13 @@ def train_all(*, decay=0.0, scale=1.0, fade_start=False):
             w *= scale
     start = [w.detach().clone() for w in nets.parameters()]
     # fused: the same formula in one pass over the memory.
-    optimizer = torch.optim.SGD(nets.parameters(), lr=learning_rate, momentum=momentum, weight_decay=decay, fused=True)
+    optimizer = torch.optim.SGD(
+        nets.parameters(),
+        lr=learning_rate,
+        momentum=momentum,
+        weight_decay=decay,
+        fused=True,
+    )
     for step in range(steps):
         loss = (nets(all_x) - all_y).square().mean((1, 2)).sum()
         optimizer.zero_grad()
@@ -421,25 +445,25 @@ def least_squares(x):
     return all_y.mean(1, keepdim=True) + slopes * x
 
 
-on_train, on_test, on_line = (
-    {name: error(way, x, y) for name, way in {**ways, "least-squares line": least_squares}.items()}
-    for x, y in ((all_x, all_y), (all_x, all_test), (all_grid, slope * all_grid))
-)
-others = [name for name in on_test if name != "no weight decay"]
+solvers = {**ways, "least-squares line": least_squares}
+on_train = {name: error(way, all_x, all_y) for name, way in solvers.items()}
+on_test = {name: error(way, all_x, all_test) for name, way in solvers.items()}
+on_line = {name: error(way, all_grid, slope * all_grid) for name, way in solvers.items()}
 
 
 def wins(errors, name, against="no weight decay"):
     return int((errors[name] < errors[against]).sum())
 
 
-print(f"mean over {num_seeds} seeds; wins against no weight decay")
-print("                     training     test       wins    true line   wins")
-for name in on_test:
-    means = [errors[name].mean().item() for errors in (on_train, on_test, on_line)]
-    won = [f"{wins(errors, name):2d}/{num_seeds}" if name in others else "" for errors in (on_test, on_line)]
-    print(f"{name:20s} {means[0]:8.5f} {means[1]:8.4f}  {won[0]:>9s} {means[2]:12.4f} {won[1]:>6s}")
+print("                    training  test           true line")
+print("                        mean    mean   wins    mean   wins")
+for name in solvers:
+    training, test, line = (e[name].mean() for e in (on_train, on_test, on_line))
+    of_test, of_line = (f"{wins(e, name)}/{num_seeds}" for e in (on_test, on_line))
+    print(f"{name:18s} {training:9.5f} {test:7.4f} {of_test:>6s} {line:7.4f} {of_line:>6s}")
 
 # %% all_seeds
+others = [name for name in solvers if name != "no weight decay"]
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.6), sharey=True)
 for ax, errors, title in zip(axes, (on_test, on_line), ("test points", "true line"), strict=True):
     ax.axvline(1, color="black", linewidth=1)
@@ -579,7 +603,7 @@ assert not torch.allclose(l2, decoupled, rtol=1e-6)
 half_without = math.log(2) / (learning_rate * decay)
 half_with = half_without * (1 - momentum)
 
-simulated = kept_of_start(8000, learning_rate=learning_rate, momentum=0.0, decay=decay)
+simulated = kept_of_start(8000, **{**settings, "momentum": 0.0})
 steps_without = sum(w > 0.5 for w in simulated)
 steps_with = sum(w > 0.5 for w in kept)
 print(f"no momentum   formula {half_without:6.0f}  counted {steps_without}")
@@ -588,23 +612,31 @@ print(f"momentum {momentum}  formula {half_with:6.0f}  counted {steps_with}")
 # %% solution_schedule
 scheduled = nn.Parameter(torch.ones(1, dtype=torch.float64))
 scheduled.grad = torch.zeros_like(scheduled)
-optimizer = torch.optim.SGD([scheduled], lr=learning_rate, momentum=momentum, weight_decay=decay)
+optimizer = torch.optim.SGD(
+    [scheduled],
+    lr=learning_rate,
+    momentum=momentum,
+    weight_decay=decay,
+)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
 for _ in range(steps):
     optimizer.step()
     schedule.step()
 kept_scheduled = scheduled.item()
 print(f"constant rate  {kept[-1]:.3f}")
-print(f"cosine to zero {kept_scheduled:.3f}   square root of the above {math.sqrt(kept[-1]):.3f}")
+print(f"cosine to zero {kept_scheduled:.3f}")
+print(f"square root of the first {math.sqrt(kept[-1]):.3f}")
 
 # %% solution_values
 decays = [0.001, 0.01, 0.03, 0.1, 0.3]
 nets = StackedMLP([initial] * len(decays))
-x, y = (values.expand(len(decays), -1, -1) for values in (train_points.x, train_points.y))
+x = train_points.x.expand(len(decays), -1, -1)
+y = train_points.y.expand(len(decays), -1, -1)
+penalty_weights = torch.tensor(decays) / 2
 optimizer = torch.optim.SGD(nets.parameters(), lr=learning_rate, momentum=momentum)
 for _ in range(steps):
     squares = sum(w.square().sum((1, 2)) for w in nets.parameters())  # (nets,)
-    losses = (nets(x) - y).square().mean((1, 2)) + torch.tensor(decays) / 2 * squares
+    losses = (nets(x) - y).square().mean((1, 2)) + penalty_weights * squares
     optimizer.zero_grad()
     losses.sum().backward()
     optimizer.step()
@@ -614,8 +646,9 @@ value_train = error(nets, x, y).tolist()
 value_line = (value_curves - slope * grid).square().mean((1, 2)).tolist()
 value_bends = bends(value_curves).tolist()
 value_span = (value_curves.amax((1, 2)) - value_curves.amin((1, 2))).tolist()
+columns = zip(decays, value_train, value_line, value_bends, value_span, strict=True)
 print("decay   training   true line   bends   top - bottom")
-for row in zip(decays, value_train, value_line, value_bends, value_span, strict=True):
+for row in columns:
     print("{:5.3f} {:10.5f} {:11.4f} {:7.2f} {:14.3f}".format(*row))
 
 # %% solution_pull
@@ -632,8 +665,10 @@ for _ in range(steps):
 
 on_line["pull to the start"] = error(pulled, all_grid, slope * all_grid)
 pull_wins = wins(on_line, "pull to the start")
-pull_share = (mean_line["no weight decay"] - on_line["pull to the start"].mean().item()) / gain
-print(f"wins {pull_wins}/{num_seeds}, share of the gain {pull_share:.2f}; fading start {fading_share:.2f}")
+mean_line["pull to the start"] = on_line["pull to the start"].mean().item()
+pull_share = (mean_line["no weight decay"] - mean_line["pull to the start"]) / gain
+print(f"wins {pull_wins}/{num_seeds}")
+print(f"share of the gain {pull_share:.2f}, fading start {fading_share:.2f}")
 
 # %% check_solutions
 # claim: half-life
