@@ -148,7 +148,8 @@ def test_a_caption_of_several_lines_is_joined_without_spaces_in_chinese(site: An
 def test_a_figure_file_stands_alone(site: Any) -> None:
     files = weave.figure_files(site.artefacts.values())
     assert files["decay-fit.zh.svg"] == (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60" style="background:#fff" viewBox="0 0 9 9"><text>zh</text></svg>\n'
+        '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60" style="background:#fff" viewBox="0 0 9 9">'
+        "<text>zh</text></svg>\n"
     )
     assert list(files) == ["decay-fit.zh.svg", "decay-fit.en.svg"]
 
