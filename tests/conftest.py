@@ -40,13 +40,13 @@ def small_site() -> Callable[[Path], Path]:
 
 @pytest.fixture(scope="session")
 def build_site() -> Callable[..., Path]:
-    """`build_site(folder, SITE_URL="…")` is `mkdocs build --strict` of this project into `folder`."""
+    """`build_site(folder, SITE_URL="…")` is `mkdocs build --strict` of this project, or another, into `folder`."""
 
-    def build(folder: Path, **environment: str) -> Path:
+    def build(folder: Path, *, project: Path = TESTS.parent, **environment: str) -> Path:
         known = {name: value for name, value in os.environ.items() if name not in ("SITE_URL", "REPO_URL")}
         command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
         variables = {"SOURCE_DATE_EPOCH": "0", **known, **environment}
-        done = subprocess.run(command, cwd=TESTS.parent, env=variables, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return folder
 

@@ -67,6 +67,7 @@ def gather(project: Project, *, repository: str) -> Content:
     files = {f"{FIGURES}/{name}": svg for name, svg in figure_files(artefacts.values()).items()}
     for (name, language), (_, markdown) in woven.items():
         files[f"{address(name, language)}index.md"] = _published(markdown, name, weaver)
+    files["llms.txt"] = overview(weaver)
     notebooks = {
         lab.path: lab
         for artefact in artefacts.values()
@@ -97,6 +98,22 @@ def _woven(weaver: Weaver, name: str, language: str) -> tuple[str, str]:
     up = "../" * address(name, language).count("/")
     shown = weaver.weave(name, language, figures="inline")
     return shown, weaver.weave(name, language, figure_folder=f"{up}{FIGURES}")
+
+
+def overview(weaver: Weaver) -> str:
+    """`llms.txt`: what the site holds, for programs that read, with links to the Markdown of each page."""
+    lines = [
+        "# reglab",
+        "",
+        "> Regularization, dropout, normalization and activations in PyTorch: every page is Markdown.",
+    ]
+    for language, heading in (("en", "English"), ("zh", "中文")):
+        lines += ["", f"## {heading}", ""]
+        for name in weaver.pairs:
+            page = weaver.page(name, language)
+            text = f": {page.front['description']}" if "description" in page.front else ""
+            lines.append(f"- [{page.title}]({address(name, language)}index.md){text}")
+    return "\n".join(lines) + "\n"
 
 
 _LINK = re.compile(r"\]\((?P<path>[^()\s#:]+)\.md(?P<fragment>#[^()\s]*)?\)")

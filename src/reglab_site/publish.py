@@ -113,14 +113,15 @@ def show_failure(site: Path, message: str) -> None:
 
 
 LARGEST_PAGE = 90_000  # bytes, gzipped
+LARGEST_LAB = 60_000
 
 
 def check_size(page: str, source: str) -> None:
     """Refuse a page that takes too long over a slow connection."""
+    largest = LARGEST_LAB if source.startswith("labs/") else LARGEST_PAGE
     size = len(gzip.compress(page.encode("utf-8"), mtime=0))
-    if size > LARGEST_PAGE:
+    if size > largest:
         raise SiteError(
-            f"the page has {size:,} bytes, gzipped; at most {LARGEST_PAGE:,} are allowed",
-            file=source,
-            hint="draw fewer points or move a figure to a page of its own",
+            f"{source} has {size:,} bytes as a gzipped page; at most {largest:,} are allowed",
+            hint="draw fewer points, or move a figure to a page of its own",
         )

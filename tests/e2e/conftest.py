@@ -60,6 +60,16 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def small_address(
+    small_site: Callable[[Path], Path], build_site: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where the site of a small project can be read, with pages on two normalization layers."""
+    project = small_site(tmp_path_factory.mktemp("small") / "project")
+    with serve(build_site(project / "site", project=project, REGLAB_CACHE=str(project / ".cache"))) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -58,8 +58,10 @@ class Reader:
 
 SHOWN_TEXT = """() => {
     const copy = document.querySelector("article").cloneNode(true);
-    copy.querySelectorAll("pre, code, script, style").forEach((element) => element.remove());
-    return copy.textContent;
+    copy.querySelectorAll("pre, script, style").forEach((element) => element.remove());
+    const unfilled = copy.textContent.match(/\\{\\{ ?\\w+[.:]/);
+    copy.querySelectorAll("code").forEach((element) => element.remove());
+    return copy.textContent + (unfilled ?? "");
 }"""
 INVISIBLE = """(selector) => [...document.querySelectorAll(selector)].filter((element) => {
     if (element.closest("details:not([open])")) return false;

@@ -40,3 +40,17 @@ def test_typing_finds_the_page(browser: Browser, address: str, root: str, query:
     found = find(browser, address + root, query)
     assert found[0] == expected
     assert not any(path.startswith("labs/") and path != "labs/" for path in found)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("批归一化", ["sums/batch_norm/"]),
+        ("批标准化", ["sums/batch_norm/"]),
+        ("归一化", ["sums/batch_norm/", "sums/layer_norm/"]),
+    ],
+)
+def test_a_term_finds_what_is_a_kind_of_it(
+    browser: Browser, small_address: str, query: str, expected: list[str]
+) -> None:
+    assert sorted(find(browser, small_address, query)) == expected

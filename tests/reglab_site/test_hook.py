@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -84,6 +85,21 @@ def test_a_section_leads_to_its_notebook_and_back(project: Path) -> None:
     download = json.loads((project / "site" / "labs" / "adding.zh.ipynb").read_text(encoding="utf-8"))
     assert "$\\sum_i x_i$" in download["cells"][0]["source"]
     assert "labs/adding" not in (project / "site" / "search" / "search_index.json").read_text(encoding="utf-8")
+
+
+def test_a_downloaded_notebook_runs_alone(project: Path, tmp_path: Path) -> None:
+    download = json.loads((project / "site" / "labs" / "adding.en.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in download["cells"] if cell["cell_type"] == "code"]
+    program = "\n\n".join(cell["source"] for cell in code)
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "".join(output["text"] for cell in code for output in cell["outputs"])
+
+
+def test_an_overview_leads_to_the_markdown_of_every_page(project: Path) -> None:
+    overview = (project / "site" / "llms.txt").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", overview)
+    assert len(links) == 10
+    assert all((project / "site" / link).is_file() for link in links)
 
 
 def test_a_warm_build_imports_no_torch_and_gives_the_same_bytes(project: Path) -> None:
