@@ -20,6 +20,7 @@ import tokenize
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -310,7 +311,8 @@ class Comment:
     marks: str
 
 
-def comments(code: str) -> list[Comment]:
+@lru_cache(maxsize=4096)  # a build reads each cell for both languages, as a page, as Markdown and as a notebook
+def comments(code: str) -> tuple[Comment, ...]:
     """The comments of `code` that are to be translated, paragraphs joined.
 
     Comment lines of the same indent that follow each other are a paragraph. An empty comment, a directive
@@ -318,7 +320,7 @@ def comments(code: str) -> list[Comment]:
     """
     found: list[Comment] = []
     if "#" not in code:
-        return found
+        return ()
     lines = code.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type != tokenize.COMMENT:
@@ -336,7 +338,7 @@ def comments(code: str) -> list[Comment]:
             found.pop()
             comment = Comment(f"{above.text} {text}", above.first, row, column, True, comment.marks)
         found.append(comment)
-    return [comment for comment in found if not _speechless(comment.text)]
+    return tuple(comment for comment in found if not _speechless(comment.text))
 
 
 def localize_code(code: str, language: str, catalogue: Catalogue, *, file: Path, line: int) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
@@ -124,7 +123,6 @@ def make(
         "language_info": {"name": "python", "version": artefact.versions["python"]},
     }
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    nbformat.validate(notebook)
     return Lab(artefact.stem, language, title, page, notebook)
 
 
