@@ -154,12 +154,13 @@ def _last_config(config: MkDocsConfig) -> MkDocsConfig:
 on_config = CombinedEvent(_first_config, _last_config)
 
 
+@_reported
 def on_env(env: Environment, *, config: MkDocsConfig, files: Files) -> Environment:
     """Keep the compiled templates."""
     build, _ = _current()
     folder = build.project.cache / "templates"
-    folder.mkdir(parents=True, exist_ok=True)
-    env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+    with keep.writing(folder):
+        env.bytecode_cache = FileSystemBytecodeCache(str(folder))
     return env
 
 

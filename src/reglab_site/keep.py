@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reglab_site.errors import SiteError
@@ -29,20 +31,27 @@ def store(file: Path, key: str, text: str) -> None:
 
 def write(file: Path, text: str) -> None:
     """Write a file of the cache: it appears whole or not at all, whoever else writes it at the same time."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+    with writing(file.parent):
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+        partial = Path(name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
-            Path(partial).replace(file)
-        except BaseException:
-            Path(partial).unlink()
-            raise
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder of the cache, and say what to do where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise SiteError(
             f"cannot write to the cache: {error.strerror or error}",
-            file=file.parent,
+            file=folder,
             hint="make room in this folder and make it writable, or set REGLAB_CACHE to another folder",
         ) from error
 

@@ -48,8 +48,9 @@ def serve(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def published(build_site: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built for an address with a path."""
-    return build_site(tmp_path_factory.mktemp("published") / "site", SITE_URL="https://example.org/reglab/")
+    """The site, built for an address with a path and with a repository."""
+    public = {"SITE_URL": "https://example.org/reglab/", "REPO_URL": "https://github.com/example/reglab"}
+    return build_site(tmp_path_factory.mktemp("published") / "site", **public)
 
 
 @pytest.fixture(scope="session")

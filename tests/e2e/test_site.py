@@ -84,6 +84,16 @@ def test_error_page_finds_its_assets_below_the_address(published: Path) -> None:
     assert all(link.startswith("/reglab/") for link in local)
 
 
+def test_the_repository_is_linked_and_not_asked(site: Path, published: Path) -> None:
+    page = (published / "regularization" / "weight_decay" / "index.html").read_text(encoding="utf-8")
+    assert 'href="https://github.com/example/reglab/edit/main/docs/regularization/weight_decay.zh.md"' in page
+    assert 'href="https://github.com/example/reglab"' in page
+    assert 'data-md-component="source"' not in page  # Material's script would ask GitHub how many stars it has
+    notebook = (published / "labs" / "weight_decay.en.ipynb").read_text(encoding="utf-8")
+    assert "pip install git+https://github.com/example/reglab" in notebook
+    assert not [file for file in site.rglob("*.html") if 'rel="edit"' in file.read_text(encoding="utf-8")]
+
+
 @pytest.mark.parametrize(("pattern", "limit"), [("**/index.html", 90_000), ("**/labs/*/index.html", 60_000)])
 def test_pages_are_small(site: Path, pattern: str, limit: int) -> None:
     sizes = {file: len(gzip.compress(file.read_bytes())) for file in site.glob(pattern)}
