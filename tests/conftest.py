@@ -11,6 +11,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on a busy machine are many times slower than one
+# Commands in the README find this environment even where it is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 install_import_hook("reglab", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 TESTS = Path(__file__).parent
