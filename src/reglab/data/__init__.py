@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what type checkers and editors see
+    from reglab.data._banknotes import banknotes
     from reglab.data._fashion_mnist import fashion_mnist
     from reglab.data._garments import garments
     from reglab.data._image_set import ImageSet, standardize
@@ -18,6 +19,7 @@ else:
     _MODULE_OF = {
         "ImageSet": "_image_set",
         "Points": "_noisy_line",
+        "banknotes": "_banknotes",
         "fashion_mnist": "_fashion_mnist",
         "garments": "_garments",
         "images": "_images",
@@ -32,4 +34,4 @@ else:
         return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
-__all__ = ["ImageSet", "Points", "fashion_mnist", "garments", "images", "noisy_line", "standardize"]
+__all__ = ["ImageSet", "Points", "banknotes", "fashion_mnist", "garments", "images", "noisy_line", "standardize"]
