@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable
@@ -9,27 +10,28 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from reglab_site import glossary, labs, run, snippet
+from reglab_site import labs, run, snippet
 from reglab_site.artefact import Artefact, CellResult
 from reglab_site.catalogue import localize_code
 from reglab_site.check import check
-from reglab_site.errors import raise_all
+from reglab_site.errors import SiteError, raise_all
 from reglab_site.glossary import Glossary
 from reglab_site.items import Figure
 from reglab_site.labs import Lab
 from reglab_site.project import LANGUAGES, Project
-from reglab_site.weave import Weaver, figure_file, figure_files
+from reglab_site.thumbnail import TooLarge, thumbnail
+from reglab_site.weave import Weaver, figure_files
 
 FIGURES = "figures"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A page that opens with a figure, as the home page shows it; `figure` is the path of the figure's file."""
+    """A page that opens with a figure, as the home page shows it; `drawing` is a thumbnail of the figure."""
 
     title: str
     text: str
-    figure: str
+    drawing: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def gather(project: Project, *, repository: str) -> Content:
     for (name, language), (_, markdown) in woven.items():
         files[f"{address(name, language)}index.md"] = _published(markdown, name, weaver)
     files["llms.txt"] = overview(weaver)
+    files["sections.json"] = listing(weaver)
     notebooks = {
         lab.path: lab
         for artefact in artefacts.values()
@@ -82,7 +85,7 @@ def gather(project: Project, *, repository: str) -> Content:
         sections={
             address(name, language): found for name, language in woven if (found := _section(weaver, name, language))
         },
-        glossary=glossary.read(project),
+        glossary=weaver.glossary,
     )
 
 
@@ -114,6 +117,23 @@ def overview(weaver: Weaver) -> str:
             text = f": {page.front['description']}" if "description" in page.front else ""
             lines.append(f"- [{page.title}]({address(name, language)}index.md){text}")
     return "\n".join(lines) + "\n"
+
+
+def listing(weaver: Weaver) -> str:
+    """`sections.json`: all pages with their titles, descriptions and addresses in both languages."""
+    sections = []
+    for name in weaver.pairs:
+        fronts = {language: weaver.page(name, language).front for language in LANGUAGES}
+        sections.append(
+            {
+                "name": name,
+                "title": {language: weaver.title(name, language) for language in LANGUAGES},
+                "description": {language: str(front.get("description", "")) for language, front in fronts.items()},
+                "url": {language: address(name, language) for language in LANGUAGES},
+                "markdown": {language: f"{address(name, language)}index.md" for language in LANGUAGES},
+            }
+        )
+    return json.dumps(sections, ensure_ascii=False, indent=1) + "\n"
 
 
 _LINK = re.compile(r"\]\((?P<path>[^()\s#:]+)\.md(?P<fragment>#[^()\s]*)?\)")
@@ -179,4 +199,10 @@ def _section(weaver: Weaver, name: str, language: str) -> Section | None:
     if figure is None:
         return None
     title, text = (str(page.front.get(key, "")) for key in ("title", "description"))
-    return Section(title or page.title, text, f"{FIGURES}/{figure_file(figure.snippet, figure.name, language)}")
+    drawn = weaver.figure(figure.snippet, figure.name)
+    try:
+        drawing = thumbnail(drawn.svg[language])
+    except TooLarge as error:
+        message = f"the first figure, {figure.name}, makes no small drawing for the home page: {error}"
+        raise SiteError(message, file=page.path, line=figure.line, hint="open with a simpler figure") from error
+    return Section(title or page.title, text, drawing)

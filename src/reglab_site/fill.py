@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reglab_site import bibliography, errata, items, pages
+from reglab_site import bibliography, errata, items, overviews, pages
 from reglab_site.artefact import Artefact, Value
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import localize_code
@@ -35,7 +35,7 @@ WORDS = {
         "erratum": "勘误",
         "citation": "（{works}）",
         "between": "；",
-        "columns": "原文 | 类型 | 说法 | 实际 | 断言",
+        "columns": "原文 | 类型 | 说法 | 实际 | 章节与断言",
     },
     "en": {
         "check": "How we know",
@@ -48,7 +48,7 @@ WORDS = {
         "erratum": "erratum",
         "citation": "({works})",
         "between": "; ",
-        "columns": "Source | Kind | Said | True | Assertion",
+        "columns": "Source | Kind | Said | True | Section, assertion",
     },
 }
 ERRATA_PAGE = "reference/errata"
@@ -139,11 +139,12 @@ class Filling:
             raise self.error(f"{snippet.name} has not run", item, f"call: python -m reglab_site run {stem}")
         return self.weaver.artefacts[stem]
 
-    def page_link(self, name: str, fragment: str) -> str:
-        """A link to a place on a page, relative to this page."""
+    def page_link(self, name: str, fragment: str = "") -> str:
+        """A link to a page or to a place on it, relative to this page."""
+        place = f"#{fragment}" if fragment else ""
         if name == self.name:
-            return f"#{fragment}"
-        return f"{posixpath.relpath(name, posixpath.dirname(self.name) or '.')}.md#{fragment}"
+            return place
+        return f"{posixpath.relpath(name, posixpath.dirname(self.name) or '.')}.md{place}"
 
     def check_link(self, stem: str, cell: str, item: items.Item) -> str:
         page = self.weaver.quoting_page(stem, cell, self.name)
@@ -209,7 +210,7 @@ class Filling:
 
     def value(self, item: items.Value) -> str:
         """A value of a run, formatted."""
-        values = self.artefact(item.snippet, item).values
+        values = self.weaver.totals if item.snippet == items.SITE else self.artefact(item.snippet, item).values
         if item.name not in values:
             raise self.error(f"{item.snippet} has no value {item.name!r}", item, nearest(item.name, values))
         value, name = values[item.name], f"{item.snippet}.{item.name}"
@@ -282,7 +283,14 @@ class Filling:
     # Directives
 
     def directive(self, item: items.Directive) -> str:
-        lines = {"bibliography": self.bibliography, "errata": self.errata_box, "errata_table": self.errata_table}
+        lines: dict[str, Callable[[items.Directive], str]] = {
+            "bibliography": self.bibliography,
+            "errata": self.errata_box,
+            "errata_table": self.errata_table,
+            "glossary": lambda _: overviews.glossary(self.weaver.glossary, self.language),
+            "runs": lambda _: overviews.runs(self.weaver, self.language, self.page_link),
+            "works": lambda _: overviews.works(self.weaver, self.language, self.page_link),
+        }
         return indent(lines[item.name](item), item.indent).removeprefix(item.indent)
 
     def bibliography(self, item: items.Directive) -> str:
@@ -316,18 +324,25 @@ class Filling:
         """All that the posts said; each row has an id, and data attributes for a script that filters."""
         if not self.weaver.errata:
             raise self.error("there are no errata", item, "add them to docs/reference/errata/, or remove this")
-        rows = [f"| {self.words['columns']} |", "|---|---|---|---|---|"]
+        filters = "" if self.figure_folder is not None else f"{overviews.errata_filter(self.weaver, self.language)}\n\n"
+        rows = [f"{filters}| {self.words['columns']} |", "|---|---|---|---|---|"]
         for entry in self.weaver.errata:
             data = f'id="{entry.id}" data-source="{" ".join(entry.sources)}" data-kind="{entry.kind}"'
             cells = [
-                f'<span class="rl-erratum" {data}></span>{self.sources(entry)}',
+                f'<span class="rl-row rl-erratum" {data}></span>{self.numbers(entry)}',
                 errata.KINDS[entry.kind][self.language],
                 self.sentence(entry.said, entry),
                 self.sentence(entry.true, entry),
-                self.entry_proof(entry, item),
+                f"[{self.weaver.title(entry.section, self.language)}]({self.page_link(entry.section)}) "
+                f"{self.entry_proof(entry, item)}",
             ]
             rows.append(f"| {' | '.join(cells)} |")
         return "\n".join(rows)
+
+    def numbers(self, entry: errata.Entry) -> str:
+        """The numbers of the sources, with their names as tooltips."""
+        names = [(source, errata.SOURCES[source][self.language]) for source in entry.sources]
+        return " ".join(f'<abbr title="{name}">{source}</abbr>' for source, name in names)
 
     def sources(self, entry: errata.Entry) -> str:
         between = "、" if self.language == "zh" else ", "

@@ -11,7 +11,7 @@ from pathlib import Path
 from reglab_site.errors import SiteError, raise_all
 from reglab_site.project import Project
 
-COLUMNS = ("en", "zh", "never", "search_alias", "note")
+COLUMNS = ("en", "zh", "never", "search_alias", "note", "definition_en", "definition_zh")
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -26,6 +26,9 @@ class Term:
         search_alias: words under which the search finds it, though no page shows them.
         note: for authors.
         line: of the file.
+        shown_en: the English term as the glossary shows it, with what its brackets explain.
+        shown_zh: the Chinese term, likewise.
+        definition: one line of Markdown that says what it is, by language.
     """
 
     en: tuple[str, ...]
@@ -34,6 +37,14 @@ class Term:
     search_alias: tuple[str, ...]
     note: str
     line: int
+    shown_en: str
+    shown_zh: str
+    definition: dict[str, str]
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the words alone may mean something else: then the glossary explains them in brackets."""
+        return "(" in self.shown_en
 
     @property
     def pairs(self) -> Iterator[tuple[str, str]]:
@@ -79,6 +90,10 @@ class Glossary:
         first = "".join(sorted({re.escape(word[0]) for word in ordered}))  # tells fast where no word begins
         return re.compile(rf"(?=[{first}])(?:{'|'.join(map(_pattern, ordered))})", re.IGNORECASE)
 
+    def words(self, text: str) -> Iterator[re.Match[str]]:
+        """All words of the glossary in `text`, those never used included; the longest where several overlap."""
+        return self._words.finditer(text)
+
     def misuses(self, text: str) -> Iterator[Misuse]:
         """The words in `text` that are never used, the longest where several overlap."""
         lower = text.lower()
@@ -97,6 +112,11 @@ class Glossary:
             for match in self._words.finditer(text)
             if match[0] in english
         ]
+
+
+def anchor(term: Term) -> str:
+    """The id of a term on the glossary's page."""
+    return re.sub(r"[^a-z0-9]+", "-", term.shown_en.lower()).strip("-")
 
 
 def _pattern(word: str) -> str:
@@ -123,10 +143,12 @@ def read(project: Project) -> Glossary:
             hint = "separate the columns by tabs; the first two are needed"
             errors.append(SiteError("a line that is no entry", file=path, line=line, hint=hint))
             continue
-        en, zh, never, alias, note = (*cells, "", "", "")[: len(COLUMNS)]
+        en, zh, never, alias, note, *definitions = (*cells, *[""] * len(COLUMNS))[: len(COLUMNS)]
         if seen.setdefault(en, line) != line:
             errors.append(SiteError(f"{en!r} is entered twice (first on line {seen[en]})", file=path, line=line))
-        terms.append(Term(_names(en), _names(zh), _list(never), _list(alias), note.strip(), line))
+        definition = {language: text.strip() for language, text in zip(("en", "zh"), definitions, strict=True)}
+        names = (_names(en), _names(zh), _list(never), _list(alias))
+        terms.append(Term(*names, note.strip(), line, en.strip(), zh.strip(), definition))
     right = {word for term in terms for word in term.zh}
     for term in terms:
         for word in right.intersection(term.never):

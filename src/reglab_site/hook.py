@@ -23,12 +23,13 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils.templates import TemplateContext
 
-from reglab_site import keep, labs, math, mathfont, preview, publish, rendered, search
-from reglab_site.content import Content, gather
+from reglab_site import keep, labs, math, mathfont, preview, publish, rendered, search, terms
+from reglab_site.content import Content, address, gather
 from reglab_site.errors import SiteError, SiteErrors
 from reglab_site.project import LANGUAGES, Project
 from reglab_site.weave import inline_figures
 
+GLOSSARY_PAGE = "reference/glossary"
 PERMALINK = {"zh": "本节的链接", "en": "Link to this section"}
 
 # Notebooks are pages, made with a template of ours.
@@ -228,10 +229,14 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead from a page to its notebook and back."""
+    """Lead from a page to its notebook and back, and from terms to the glossary."""
     _, content = _current()
     if lab := content.labs.get(page.file.src_uri):
         return labs.below_title(html, labs.lab_links(lab))
+    language = _language(config)
+    glossary = address(GLOSSARY_PAGE, language)
+    if GLOSSARY_PAGE in content.weaver.pairs and page.url != glossary:
+        html = terms.explain(html, content.glossary, language, mkdocs.utils.get_relative_url(glossary, page.url))
     for lab in content.labs.values():
         if lab.page_url == page.url:
             return labs.below_title(html, labs.page_links(lab, page.url))

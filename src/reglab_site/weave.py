@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from reglab_site import bibliography, errata, pages, run
+from reglab_site import bibliography, errata, glossary, overviews, pages, run
 from reglab_site import snippet as snippet_module
-from reglab_site.artefact import Artefact
+from reglab_site.artefact import Artefact, Value
 from reglab_site.artefact import Figure as DrawnFigure
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import Catalogue
@@ -65,6 +65,15 @@ class Weaver:
         return errata.read(self.project, {snippet.name: snippet for snippet in self.snippets.values()})
 
     @cached_property
+    def glossary(self) -> glossary.Glossary:
+        return glossary.read(self.project)
+
+    @cached_property
+    def totals(self) -> dict[str, Value]:
+        """What pages quote about the whole site."""
+        return overviews.totals(self)
+
+    @cached_property
     def _quoted_on(self) -> dict[tuple[str, str], list[str]]:
         """Which pages quote a cell. A page that cannot be read says so when it is woven itself."""
         where: dict[tuple[str, str], list[str]] = {}
@@ -87,6 +96,11 @@ class Weaver:
         if path not in self._pages:
             self._pages[path] = pages.parse(path)
         return self._pages[path]
+
+    def title(self, name: str, language: str) -> str:
+        """The short title of a page, as the navigation shows it."""
+        page = self.page(name, language)
+        return str(page.front.get("title") or page.title)
 
     def weave(self, name: str, language: str, *, figures: Figures = "link", figure_folder: str | None = None) -> str:
         """The page's Markdown with everything filled in, without its front matter.

@@ -151,3 +151,41 @@ def test_accessible_names_and_landmarks(browser: Browser, site: Path, address: s
             reader.note("a figure without a text alternative")
     reader.close()
     assert reader.problems == []
+
+
+def test_the_errata_can_be_filtered_by_source_and_kind_and_are_all_there_without_a_script(
+    browser: Browser, address: str
+) -> None:
+    reader = Reader(browser, address)
+    page = reader.open("reference/errata/")
+    rows = page.locator("tr:has(.rl-erratum)")
+    everything = rows.count()
+    page.locator(".rl-filter select[name=kind]").select_option("bug")
+    bugs = page.locator("tr:has(.rl-erratum):not([hidden])").count()
+    assert 0 < bugs == page.locator(".rl-erratum[data-kind=bug]").count() < everything
+    page.locator(".rl-filter select[name=source]").select_option("003")
+    both = page.locator("tr:has(.rl-erratum):visible").count()
+    assert both == page.locator(".rl-erratum[data-kind=bug][data-source~='003']").count()
+    assert str(both) in page.locator(".rl-filter output").inner_text()
+    reader.close()
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(f"{address}reference/errata/")
+    assert plain.locator("tr:has(.rl-erratum):visible").count() == everything
+    assert plain.locator(".rl-filter:visible").count() == 0
+    context.close()
+
+
+def test_a_term_leads_to_its_entry_in_the_glossary(browser: Browser, address: str) -> None:
+    reader = Reader(browser, address)
+    for path, word in (
+        ("regularization/weight_decay/", "学习率"),
+        ("en/regularization/weight_decay/", "learning rate"),
+    ):
+        term = reader.open(path).locator(f'a.rl-term:text-is("{word}")')
+        assert term.count() == 1
+        assert len(term.get_attribute("title") or "") > 5
+        term.click()
+        assert reader.page.url.endswith("reference/glossary/#learning-rate")
+        assert reader.page.locator("#learning-rate").count() == 1
+    reader.close()

@@ -153,11 +153,12 @@ the learning rate.
 }
 
 GLOSSARY = """\
-en\tzh\tnever\tsearch_alias\tnote
-weight decay\t权重衰减\t权值衰减\t权值衰减\t
-batch normalization\t批归一化\t批量归一化,批标准化\t批量归一化\t
-batch normalization network\t批量归一化网络\t\t\t
-learning rate\t学习率\t\t\t
+en\tzh\tnever\tsearch_alias\tnote\tdefinition_en\tdefinition_zh
+weight decay\t权重衰减\t权值衰减\t权值衰减\t\tshrinking by `decay`\t按 `decay` 缩小
+batch normalization\t批归一化\t批量归一化,批标准化\t批量归一化\t\tby batch\t按批
+batch normalization network\t批量归一化网络\t\t\t\tone with it\t含它的网络
+learning rate\t学习率\t\t\t\ta factor\t系数
+step (of a stair)\t级\t\t\t\tto climb\t攀登
 """
 
 BIBLIOGRAPHY = """\

@@ -8,7 +8,7 @@ from reglab_site.errors import SiteError, SiteErrors
 from reglab_site.glossary import Use
 from reglab_site.project import Project
 
-HEADER = "en\tzh\tnever\tsearch_alias\tnote\n"
+HEADER = "en\tzh\tnever\tsearch_alias\tnote\tdefinition_en\tdefinition_zh\n"
 REAL = Project(Path(__file__).parents[2])
 
 

@@ -102,6 +102,17 @@ def test_an_overview_leads_to_the_markdown_of_every_page(project: Path) -> None:
     assert all((project / "site" / link).is_file() for link in links)
 
 
+def test_a_list_of_the_pages_says_where_they_are_in_both_languages(project: Path) -> None:
+    sections = json.loads((project / "site" / "sections.json").read_text(encoding="utf-8"))
+    assert len(sections) == 5
+    for section in sections:
+        assert set(section["title"]) == set(section["url"]) == {"zh", "en"}
+        for language in ("zh", "en"):
+            assert section["title"][language]
+            assert (project / "site" / section["url"][language] / "index.html").is_file()
+            assert (project / "site" / section["markdown"][language]).is_file()
+
+
 def test_a_warm_build_imports_no_torch_and_gives_the_same_bytes(project: Path) -> None:
     done = build(project, CHECKED, site="again")
     assert done.returncode == 0, done.stderr

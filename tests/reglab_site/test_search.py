@@ -10,7 +10,7 @@ from reglab_site.glossary import Glossary, read
 from reglab_site.project import Project
 
 GLOSSARY = """\
-en\tzh\tnever\tsearch_alias\tnote
+en\tzh\tnever\tsearch_alias\tnote\tdefinition_en\tdefinition_zh
 normalization\t归一化\t规范化\t规范化\tthe family of layers
 batch normalization\t批归一化\t\t批标准化,批量归一化\t
 weight decay\t权重衰减\t\t权值衰减\t

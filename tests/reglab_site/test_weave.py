@@ -319,10 +319,17 @@ def test_the_errata_page_has_a_row_for_each_entry_that_a_script_can_filter(site:
     site.add("{{ errata }}")
     assert "[erratum](../reference/errata.md#rate-matters)" in site.weave("en")
     woven = site.weaver.weave("reference/errata", "en")
-    assert '<span class="rl-erratum" id="rate-matters" data-source="000 003" data-kind="imprecise"></span>' in woven
+    assert (
+        '<span class="rl-row rl-erratum" id="rate-matters" data-source="000 003" data-kind="imprecise"></span>' in woven
+    )
     assert "[✓](../tiny/decay.md#check-decay-check)" in woven
+    assert "[Fit](../tiny/decay.md)" in woven
     table = markdown.markdown(woven, extensions=EXTENSIONS)
     assert len(re.findall("<td>", table)) == 5
+    assert "<form" not in woven
+    shown = site.weaver.weave("reference/errata", "zh", figures="inline")
+    assert '<option value="imprecise">不准确 · 1</option>' in shown
+    assert '<option value="001">' in shown
 
 
 def test_a_sentence_of_the_errata_can_quote_values_but_not_works(site: Any) -> None:
