@@ -52,6 +52,8 @@ WORDS = {
     },
 }
 ERRATA_PAGE = "reference/errata"
+_SCIENTIFIC = re.compile(r"e([+-])0*(\d+)$")
+_RAISED = str.maketrans("+-0123456789", "\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
 
 def anchor(stem: str, cell: str) -> str:
@@ -223,10 +225,12 @@ class Filling:
         if not item.format and isinstance(value, float) and len(repr(value)) > 6:
             raise self.error(f"{name} is {value!r}: too long to show", item, f"give it a format: {name}:.3f")
         try:
-            return format(value, item.format)
+            shown = format(value, item.format)
         except ValueError as error:
             hint = "formats are Python's, such as .4f, .1%, d"
             raise self.error(f"{item.format!r} does not format {value!r}: {error}", item, hint) from error
+        in_prose = self.page.masked[item.start] != pages.MASK  # and not within a formula or code
+        return _SCIENTIFIC.sub(_power_of_ten, shown) if in_prose and isinstance(value, int | float) else shown
 
     def indexed(self, value: Value, key: int | str, name: str, item: items.Value) -> Value:
         entry: Value
@@ -385,6 +389,11 @@ def _list_end(text: str, start: int, spaces: str) -> int:
     item = rf"{spaces}\d+\.[ \t][^\n]*\n?(?:{blank}{spaces}[ \t]+\S[^\n]*\n?)*"
     match = re.compile(rf"\n{blank}{item}(?:{blank}{item})*").match(text, start)
     return match.end() - match[0].endswith("\n") if match else start
+
+
+def _power_of_ten(exponent: re.Match[str]) -> str:
+    """`e-07`, the end of a number, as people write it: ×10⁻⁷."""
+    return "×10" + f"{exponent[1].strip('+')}{exponent[2]}".translate(_RAISED)
 
 
 def _plain(markdown: str) -> str:

@@ -173,6 +173,12 @@ def test_values_are_formatted_in_text_formulas_and_inline_code(site: Any, value:
     assert f"It is {shown}, and $x = {shown}$, or `x={shown}`." in site.weave("en")
 
 
+@pytest.mark.parametrize(("form", "shown"), [(".1e", "1.2×10⁻¹"), ("+.0e", "+1×10⁻¹"), ("010.2e", "001.23×10⁻¹")])
+def test_powers_of_ten_are_written_out_in_prose_only(site: Any, form: str, shown: str) -> None:
+    site.add(f"It is {{{{ decay.loss:{form} }}}}, or `x={{{{ decay.loss:{form} }}}}`.")
+    assert f"It is {shown}, or `x={format(0.12346, form)}`." in site.weave("en")
+
+
 def test_numbers_typed_on_purpose_are_shown(site: Any) -> None:
     site.add("Between {{ define: 0.9 }} and {{ cited: 0.99 }}.")
     assert "Between 0.9 and 0.99." in site.weave("zh")
