@@ -39,8 +39,8 @@ def layer_norm(
     Example:
         >>> import torch
         >>> from reglab.layer_norm import layer_norm
-        >>> layer_norm(torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]), [3], eps=0).tolist()
-        [[-1.2247449159622192, 0.0, 1.2247449159622192], [-1.2247449159622192, 0.0, 1.2247449159622192]]
+        >>> layer_norm(torch.tensor([[-3.0, 5.0], [100.0, 300.0]]), [2], eps=0).tolist()
+        [[-1.0, 1.0], [-1.0, 1.0]]
     """
     shape = tuple(normalized_shape)
     if tuple(x.shape[-len(shape) :]) != shape:

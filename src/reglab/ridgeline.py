@@ -40,7 +40,7 @@ def density(values: Tensor, *, span: tuple[float, float]) -> tuple[Float[Tensor,
         >>> import torch
         >>> from reglab.ridgeline import density
         >>> at, height = density(torch.zeros(5), span=(-1, 1))
-        >>> round(at[height.argmax()].item(), 3), height.max().item()
+        >>> round(at[height.argmax()].item(), 2), height.max().item()
         (0.0, 1.0)
     """
     low, high = span

@@ -1,7 +1,8 @@
-"""The Chinese of figure labels and code comments, read from `locale/zh.po`.
+"""The Chinese of figure labels, code comments and docstrings, read from `locale/zh.po`.
 
-Every entry has a context, `figure` or `comment`. The msgid of either may hold placeholders outside `$…$`, such as
-`seed {n}`, which stands for `seed 3`; what a placeholder stands for needs no translation or has an entry of its own.
+Every entry has a context, `figure`, `comment` or `docstring`. The msgid of each may hold placeholders outside `$…$`,
+such as `seed {n}`, which stands for `seed 3`; what a placeholder stands for needs no translation or has an entry of its
+own.
 
 What needs no translation (`numeric`) is decided by form, not by a list of words:
 
@@ -18,7 +19,7 @@ import io
 import re
 import tokenize
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from babel.messages.pofile import PoFileError, PoFileParser
 
 from reglab_site.errors import SiteError, raise_all
 
-CONTEXTS = ("figure", "comment")
+CONTEXTS = ("figure", "comment", "docstring")
 WIDTH = 88
 
 MATH = r"(?<!\\)\$(?:[^$\\]|\\.)+\$"
@@ -164,7 +165,7 @@ def _entries(path: Path) -> Iterator[Entry | SiteError]:
                 f"{message.id!r} has the context {message.context!r}",
                 file=path,
                 line=line,
-                hint='put msgctxt "figure" or msgctxt "comment" above it',
+                hint='put msgctxt "figure", msgctxt "comment" or msgctxt "docstring" above it',
             )
         elif not message.string.strip():
             yield SiteError(f"{message.id!r} has no Chinese", file=path, line=line, hint="fill in its msgstr")
@@ -224,11 +225,15 @@ class Catalogue:
         """The Chinese of a comment (a paragraph of comment lines is one text), or None where there is none."""
         return self._translate("comment", text, [])
 
-    def unused(self, figure_texts: Iterable[str], comments: Iterable[str]) -> list[SiteError]:
-        """An error for each entry that translates none of these texts: it outlived its figure or comment."""
+    def docstring(self, text: str) -> str | None:
+        """The Chinese of a paragraph of a docstring, or None where there is none."""
+        return self._translate("docstring", text, [])
+
+    def unused(self, texts: Mapping[str, Iterable[str]]) -> list[SiteError]:
+        """An error for each entry that translates none of these texts, by context: it outlived what it translated."""
         used: list[Entry] = []
-        for context, texts in (("figure", figure_texts), ("comment", comments)):
-            for text in texts:
+        for context, some in texts.items():
+            for text in some:
                 self._translate(context, text, used)
         alive = {(entry.context, entry.msgid) for entry in used}
         return [

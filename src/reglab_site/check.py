@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from reglab_site import catalogue as catalogue_module
-from reglab_site import errata, glossary, items, lint, pages, prose, run
+from reglab_site import docstrings, errata, glossary, items, lint, pages, prose, run
 from reglab_site import snippet as snippet_module
 from reglab_site.artefact import Artefact
 from reglab_site.catalogue import Catalogue
@@ -58,7 +58,7 @@ def check(
                         page = weaver.page(pair.name, language)
                         found.errors += lint.page(page, terms, section=pair.name in snippets)
             with found:
-                found.errors += check_catalogue(weaver.catalogue, terms, snippets.values(), artefacts)
+                found.errors += check_catalogue(weaver.catalogue, project.src, terms, snippets.values(), artefacts)
             with found:
                 found.errors += check_errata(weaver, terms)
         with found:
@@ -288,11 +288,14 @@ def check_use(weaver: Weaver, snippets: Iterable[Snippet]) -> Iterator[SiteError
 
 def check_catalogue(
     catalogue: Catalogue,
+    src: Path,
     terms: Glossary,
     snippets: Iterable[Snippet],
     artefacts: Mapping[str, Artefact] | None,
 ) -> Iterator[SiteError]:
     """Texts without Chinese, entries without a text, words that are never used."""
+    package = docstrings.library(src)
+    yield from docstrings.missing(package, catalogue)
     comments: list[str] = []
     for snippet in snippets:
         for cell in snippet.cells:
@@ -303,7 +306,8 @@ def check_catalogue(
                     yield catalogue.missing("comment", comment.text, what="a comment", file=snippet.path, line=line)
     if artefacts is not None:
         texts = [text for made in artefacts.values() for figure in made.figures.values() for text in figure.texts]
-        yield from catalogue.unused(texts, comments)
+        described = [text for shown in docstrings.documented(package) for text in docstrings.texts(shown)]
+        yield from catalogue.unused({"figure": texts, "comment": comments, "docstring": described})
     for entry in catalogue.entries.values():
         if prose.HAN.search(entry.msgid):
             hint = "snippets are written in English"

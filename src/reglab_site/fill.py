@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reglab_site import bibliography, errata, items, overviews, pages
+from reglab_site import bibliography, docstrings, errata, items, overviews, pages
 from reglab_site.artefact import Artefact, Value
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import localize_code
@@ -292,10 +292,16 @@ class Filling:
             "errata": self.errata_box,
             "errata_table": self.errata_table,
             "glossary": lambda _: overviews.glossary(self.weaver.glossary, self.language),
+            "library": self.library,
             "runs": lambda _: overviews.runs(self.weaver, self.language, self.page_link),
             "works": lambda _: overviews.works(self.weaver, self.language, self.page_link),
         }
         return indent(lines[item.name](item), item.indent).removeprefix(item.indent)
+
+    def library(self, item: items.Directive) -> str:
+        """What the library offers, by its docstrings."""
+        catalogue = None if self.language == "en" else self.weaver.catalogue
+        return docstrings.reference(self.weaver.library, catalogue, plain=self.figure_folder is not None)
 
     def bibliography(self, item: items.Directive) -> str:
         if not self.cited:

@@ -22,6 +22,7 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils.templates import TemplateContext
+from mkdocstrings import MkdocstringsExtension, MkdocstringsPlugin
 
 from reglab_site import keep, labs, math, mathfont, preview, publish, rendered, search, terms
 from reglab_site.content import Content, address, gather
@@ -142,7 +143,20 @@ def _first_config(config: MkDocsConfig) -> MkDocsConfig:
     if not _inner(config):
         _build = Build(config)
         config.site_dir = str(_build.staged)
+    _configure_reference(config)
     return config
+
+
+def _configure_reference(config: MkDocsConfig) -> None:
+    """Let mkdocstrings speak the language of the build, and start anew: the build before left its traces."""
+    language, settings = _language(config), config.plugins["mkdocstrings"].config
+    catalogue = "" if language == "en" else str(Project(Path(config.config_file_path).parent).catalogue)
+    settings.locale = language
+    settings.handlers["python"]["options"]["extensions"] = [{"reglab_site.docstrings": {"catalogue": catalogue}}]
+    config.markdown_extensions = [
+        extension for extension in config.markdown_extensions if not isinstance(extension, MkdocstringsExtension)
+    ]
+    config.extra_css = [sheet for sheet in config.extra_css if sheet != MkdocstringsPlugin.css_filename]
 
 
 @event_priority(-150)

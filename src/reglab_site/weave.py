@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from reglab_site import bibliography, errata, glossary, overviews, pages, run
+import griffe
+
+from reglab_site import bibliography, docstrings, errata, glossary, overviews, pages, run
 from reglab_site import snippet as snippet_module
 from reglab_site.artefact import Artefact, Value
 from reglab_site.artefact import Figure as DrawnFigure
@@ -67,6 +69,11 @@ class Weaver:
     @cached_property
     def glossary(self) -> glossary.Glossary:
         return glossary.read(self.project)
+
+    @cached_property
+    def library(self) -> griffe.Module:
+        """The library that the snippets use, as its reference shows it."""
+        return docstrings.library(self.project.src)
 
     @cached_property
     def totals(self) -> dict[str, Value]:

@@ -1,7 +1,4 @@
-import doctest
-import importlib
 import pkgutil
-import re
 
 import pytest
 import torch
@@ -46,13 +43,3 @@ def test_every_public_name_can_be_imported_and_no_other() -> None:
     with pytest.raises(AttributeError, match="no attribute 'noisy_lines'"):
         getattr(reglab.data, misspelt)
     assert not {name.rsplit(".", 1)[1] for name in MODULES} & set(reglab.data.__all__), "a module would hide a name"
-
-
-def test_every_public_name_has_an_example() -> None:
-    for name in reglab.data.__all__:
-        assert re.search(r"Example:\s+>>> ", getattr(reglab.data, name).__doc__), name
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_in_the_docstrings_hold(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -35,6 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     for folder in ("docs", "snippets", "locale", "src"):
         (root / folder).mkdir(parents=True)
     (root / "mkdocs.yml").write_text("site_name: tiny\n", encoding="utf-8")
+    (root / "src" / "reglab").mkdir()
+    (root / "src" / "reglab" / "__init__.py").touch()
     (root / "locale" / "zh.po").write_text(EMPTY_CATALOGUE, encoding="utf-8")
     return Project(root)
 

@@ -96,12 +96,12 @@ def test_unused_entries_are_reported_with_their_line(tmp_path: Path) -> None:
         ("figure", "{data} loss", "{data}损失"),
         ("comment", "step 3", "第 3 步"),
     )
-    errors = catalogue.unused(["step 3", "test loss"], ["test"])
+    errors = catalogue.unused({"figure": ["step 3", "test loss"], "comment": ["test"]})
     assert [(error.line, error.message) for error in errors] == [
         (6, "no figure says 'old' any more"),
         (18, "no comment says 'step 3' any more"),
     ]
-    assert not read(tmp_path, ("figure", "old", "旧")).unused(["old"], [])
+    assert not read(tmp_path, ("figure", "old", "旧")).unused({"figure": ["old"]})
 
 
 # What is wrong with a catalogue
