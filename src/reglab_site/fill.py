@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reglab_site import bibliography, docstrings, errata, items, overviews, pages
+from reglab_site import bibliography, docstrings, errata, gallery, items, layers, overviews, pages
 from reglab_site.artefact import Artefact, Value
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import localize_code
@@ -291,12 +291,19 @@ class Filling:
             "bibliography": self.bibliography,
             "errata": self.errata_box,
             "errata_table": self.errata_table,
+            "gallery": self.gallery,
             "glossary": lambda _: overviews.glossary(self.weaver.glossary, self.language),
+            "layers": lambda item: layers.cards(self.artefact(layers.SNIPPET, item), self.language),
             "library": self.library,
             "runs": lambda _: overviews.runs(self.weaver, self.language, self.page_link),
             "works": lambda _: overviews.works(self.weaver, self.language, self.page_link),
         }
         return indent(lines[item.name](item), item.indent).removeprefix(item.indent)
+
+    def gallery(self, item: items.Directive) -> str:
+        """Every activation module of torch, with drawings where there is HTML around them."""
+        run = self.artefact(gallery.SNIPPET, item)
+        return gallery.cards(run, self.language, drawings=self.figure_folder is None)
 
     def library(self, item: items.Directive) -> str:
         """What the library offers, by its docstrings."""
