@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -195,14 +196,13 @@ def first_paragraph(markdown: str) -> str:
 
 def _section(weaver: Weaver, name: str, language: str) -> Section | None:
     page = weaver.page(name, language)
-    figure = next((item for item in page.items if isinstance(item, Figure)), None)
-    if figure is None:
+    figures = [item for item in page.items if isinstance(item, Figure)]
+    if not figures:
         return None
     title, text = (str(page.front.get(key, "")) for key in ("title", "description"))
-    drawn = weaver.figure(figure.snippet, figure.name)
-    try:
-        drawing = thumbnail(drawn.svg[language])
-    except TooLarge as error:
-        message = f"the first figure, {figure.name}, makes no small drawing for the home page: {error}"
-        raise SiteError(message, file=page.path, line=figure.line, hint="open with a simpler figure") from error
-    return Section(title or page.title, text, drawing)
+    for figure in figures:  # the first that is simple enough
+        drawn = weaver.figure(figure.snippet, figure.name)
+        with suppress(TooLarge):
+            return Section(title or page.title, text, thumbnail(drawn.svg[language]))
+    message = "no figure makes a small drawing for the home page"
+    raise SiteError(message, file=page.path, line=figures[0].line, hint="one of them should be simpler")
