@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Locator, Page, Request
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 LANGUAGES = ("zh", "en")
 LARGEST = 90_000
@@ -70,27 +71,6 @@ INVISIBLE = """(selector) => [...document.querySelectorAll(selector)].filter((el
 }).map((element) => element.outerHTML.slice(0, 120))"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_is_shown_as_it_should_be(
-    browser: Browser, site: Path, address: str, language: str, scheme: str
-) -> None:
-    reader = Reader(browser, address, scheme=scheme)
-    for path in pages(site, language):
-        page = reader.open(path)
-        if page.locator("html").get_attribute("lang") != language:
-            reader.note("another language than its address")
-        if found := RAW_LATEX.search(page.evaluate(SHOWN_TEXT)):
-            reader.note(f"raw LaTeX or a placeholder: {found[0]}")
-        for hidden in page.evaluate(INVISIBLE, ".rl-figure svg, .rl-figure img, math"):
-            reader.note(f"invisible: {hidden}")
-        dark = page.locator("body").get_attribute("data-md-color-scheme") == "slate"
-        if dark != (scheme == "dark"):
-            reader.note("another colour scheme than the system's")
-    reader.close()
-    assert reader.problems == []
-
-
 WIDER = """() => [...document.querySelectorAll("body *")].filter((element) => {
     if (element.closest(".md-sidebar, .md-header, .md-search, .md-overlay, .md-top")) return false;
     for (let box = element.parentElement; box; box = box.parentElement)
@@ -99,11 +79,40 @@ WIDER = """() => [...document.querySelectorAll("body *")].filter((element) => {
 }).slice(0, 3).map((element) => element.outerHTML.slice(0, 120))"""
 
 
+def look(reader: Reader, scheme: str) -> None:
+    """Note what is wrong with the open page in the scheme that the system prefers."""
+    reader.page.emulate_media(color_scheme=scheme)
+    expected = "slate" if scheme == "dark" else "default"
+    try:
+        reader.page.locator(f"body[data-md-color-scheme={expected}]").wait_for(timeout=5000)
+    except PlaywrightTimeout:
+        reader.note("another colour scheme than the system's")
+    for hidden in reader.page.evaluate(INVISIBLE, ".rl-figure svg, .rl-figure img, math"):
+        reader.note(f"invisible: {hidden}")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, site: Path, address: str, language: str) -> None:
-    reader = Reader(browser, address, width=360)
+def test_every_page_is_shown_as_it_should_be(browser: Browser, site: Path, address: str, language: str) -> None:
+    """One visit a page: in the light scheme and the dark one, then on a phone."""
+    reader = Reader(browser, address)
     for path in pages(site, language):
+        reader.page.set_viewport_size({"width": 1280, "height": 900})
         page = reader.open(path)
+        if page.locator("html").get_attribute("lang") != language:
+            reader.note("another language than its address")
+        if found := RAW_LATEX.search(page.evaluate(SHOWN_TEXT)):
+            reader.note(f"raw LaTeX or a placeholder: {found[0]}")
+        for other in LANGUAGES:
+            expected = address + ("en/" if other == "en" else "") + path.removeprefix("en/")
+            if (target := switch(page, other).evaluate("(link) => link.href")) != expected:
+                reader.note(f"the switch to {other} leads to {target}")
+        if not page.locator("[role=dialog]").get_attribute("aria-label"):
+            reader.note("the search dialog has no name")
+        if page.locator(".rl-figure svg:not([aria-label]), .rl-figure img:not([alt])").count():
+            reader.note("a figure without a text alternative")
+        for scheme in ("dark", "light"):
+            look(reader, scheme)
+        page.set_viewport_size({"width": 360, "height": 900})
         if (width := page.evaluate("document.scrollingElement.scrollWidth")) > 360:
             reader.note(f"{width} px wide: {page.evaluate(WIDER)}")
         for wide in page.evaluate(WIDER):
@@ -112,16 +121,29 @@ def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, site: Path, addre
     assert reader.problems == []
 
 
-def test_the_language_switch_stays_on_the_page(browser: Browser, site: Path, address: str) -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_opened_in_the_dark_is_dark(browser: Browser, address: str, language: str) -> None:
+    reader = Reader(browser, address, scheme="dark")
+    reader.open("" if language == "zh" else "en/")
+    look(reader, "dark")
+    reader.close()
+    assert reader.problems == []
+
+
+def switch(page: Page, language: str) -> Locator:
+    return page.locator(f".md-header .md-select__link[hreflang={language}]")
+
+
+@pytest.mark.parametrize("path", ["", "regularization/weight_decay/", "labs/weight_decay/", "reference/errata/"])
+def test_the_language_switch_stays_on_the_page(browser: Browser, address: str, path: str) -> None:
     reader = Reader(browser, address)
-    for path in pages(site, "zh"):
-        page = reader.open(path)
-        for language, expected in (("en", f"en/{path}"), ("zh", path)):
-            page.locator(".md-header .md-select button").hover()
-            page.locator(f".md-header .md-select__link[hreflang={language}]").click()
-            page.wait_for_url(address + expected, wait_until="networkidle")
-            if page.locator("html").get_attribute("lang") != language:
-                reader.note(f"the switch to {language} from {path} led to another language")
+    page = reader.open(path)
+    for language, expected in (("en", f"en/{path}"), ("zh", path)):
+        page.locator(".md-header .md-select button").hover()
+        switch(page, language).click()
+        page.wait_for_url(address + expected, wait_until="networkidle")
+        if page.locator("html").get_attribute("lang") != language:
+            reader.note(f"the switch to {language} led to another language")
     reader.close()
     assert reader.problems == []
 
@@ -137,18 +159,12 @@ def test_the_scheme_can_be_chosen(browser: Browser, address: str) -> None:
     assert shown == ["default", "slate", "default"]
 
 
-def test_accessible_names_and_landmarks(browser: Browser, site: Path, address: str) -> None:
+def test_code_blocks_add_no_landmarks(browser: Browser, address: str) -> None:
     reader = Reader(browser, address)
-    for path in pages(site, "zh"):
-        page = reader.open(path)
-        page.mouse.wheel(0, 20_000)
-        page.wait_for_timeout(100)
-        if not page.locator("[role=dialog]").get_attribute("aria-label"):
-            reader.note("the search dialog has no name")
-        if page.locator("nav.md-code__nav:not([role=group])").count():
-            reader.note("code blocks add landmarks")
-        if page.locator(".rl-figure svg:not([aria-label]), .rl-figure img:not([alt])").count():
-            reader.note("a figure without a text alternative")
+    page = reader.open("regularization/weight_decay/")
+    page.mouse.wheel(0, 20_000)  # the theme adds its buttons to what comes into view
+    page.locator("nav.md-code__nav").first.wait_for(state="attached")
+    assert page.locator("nav.md-code__nav:not([role=group])").count() == 0
     reader.close()
     assert reader.problems == []
 
