@@ -34,7 +34,6 @@ def small_site() -> Callable[[Path], Path]:
             "nav: [index.md, sums/adding_up.md, sums/batch_norm.md, sums/layer_norm.md, labs/index.md]\n",
             encoding="utf-8",
         )
-        (folder / "src").mkdir()
         return folder
 
     return copy

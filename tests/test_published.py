@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from lxml import html
 
-from reglab_site import pages, run, snippet
+from reglab_site import docstrings, pages, run, snippet
 from reglab_site.blocks import Block, bare, execute, extract, same_output
 from reglab_site.content import address
 from reglab_site.project import LANGUAGES, Project
@@ -63,13 +63,26 @@ def test_the_chinese_blocks_are_the_english_ones_up_to_comments(name: str, weave
         assert ours.output == theirs.output
 
 
+def classes(element: html.HtmlElement) -> set[str]:
+    return set(element.get("class", "").split())
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_code_block_of_the_site_is_missed(name: str, language: str, weaver: Weaver, site: Path) -> None:
-    _, fences = extract(weaver.weave(name, language))
+    """Examples of docstrings are mkdocstrings' blocks, not the page's: tests/reglab/test_examples.py runs them."""
+    woven = weaver.weave(name, language, figures="inline")
+    _, fences = extract(woven)
+    examples = sum(
+        len(re.findall(r"^Example:$", shown.docstring.value, re.MULTILINE))
+        for shown in docstrings.documented(weaver.library)
+        if shown.docstring and "\n::: " in woven
+    )
     page = html.fromstring((site / address(name, language) / "index.html").read_text(encoding="utf-8"))
-    shown = [element for element in page.iter("div") if re.search(r"\bhighlight\b", element.get("class", ""))]
-    assert len(shown) == fences
+    blocks = [element for element in page.iter("div") if "highlight" in classes(element)]
+    shown = [element for element in blocks if "doc-signature" not in classes(element)]
+    assert len(shown) == fences + examples
+    assert sum("language-pycon" in classes(element) for element in shown) == examples
 
 
 def test_a_result_from_another_machine_is_executed_again(weaver: Weaver, monkeypatch: pytest.MonkeyPatch) -> None:
