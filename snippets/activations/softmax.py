@@ -26,13 +26,13 @@ def naive_softmax(x, dim):
     return exponentials / exponentials.sum(dim, keepdim=True)
 
 
-print("           (c, c - 1), by the formula        by torch")
+print("   c     by the formula        by torch")
 for c in (0.0, 88.0, 89.0, -88.0, -120.0):
     x = torch.tensor([c, c - 1])
     formula, theirs = naive_softmax(x, 0).tolist(), x.softmax(0).tolist()
     left = "  ".join(f"{p:6.4f}" for p in formula)
     right = "  ".join(f"{p:6.4f}" for p in theirs)
-    print(f"c = {c:6.0f}        {left:>18}   {right:>18}")
+    print(f"{c:4.0f}   {left:>16}  {right:>16}")
 
 # %% working_range
 types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -56,7 +56,8 @@ for row, (name, (low, high)) in enumerate(naive_range.items()):
     ax.hlines(row + 0.16, low, high, color="C1", lw=7, label=label)
     label = "with the maximum subtracted" if row == 0 else None
     ax.hlines(row - 0.16, -1000, 1000, color="C0", lw=7, label=label)
-    ax.text(high + 15, row + 0.16, f"{low} … {high}", va="center")
+    reach = f"[{low}, {high}]".replace("-", "\u2212")
+    ax.text(high + 15, row + 0.16, reach, va="center")
 ax.set_yticks(range(len(naive_range)), list(naive_range))
 ax.set_xlim(-1000, 1000)
 ax.set_ylim(-0.6, 4.6)
@@ -283,15 +284,15 @@ x = torch.randn(5).double()
 p = x.softmax(0)
 jacobian = torch.autograd.functional.jacobian(lambda x: x.softmax(0), x)
 by_formula = torch.diag(p) - torch.outer(p, p)
-off = (jacobian - by_formula).abs().max()
-print(f"Jacobian off the formula by less than 1e-15: {off < 1e-15}")
+for name, matrix in (("autograd", jacobian), ("diag(p) - p pᵀ", by_formula)):
+    first_row = "".join(f"{value:8.3f}" for value in matrix[0].tolist())
+    print(f"{name:15} first row {first_row}")
 
 one_hot = F.one_hot(torch.tensor(2), 5)
 leaf = x.clone().requires_grad_()
 (gradient,) = torch.autograd.grad(-leaf.log_softmax(0)[2], leaf)
-print("p            ", [f"{value:6.3f}" for value in p.tolist()])
-print("p - y        ", [f"{value:6.3f}" for value in (p - one_hot).tolist()])
-print("the gradient ", [f"{value:6.3f}" for value in gradient.tolist()])
+for name, values in (("p", p), ("p - y", p - one_hot), ("autograd", gradient)):
+    print(f"{name:25}", "".join(f"{value:8.3f}" for value in values.tolist()))
 
 # %% check_jacobian
 # claim: jacobian-formula
@@ -497,6 +498,7 @@ for ax, name, rates in zip(axes, ("SGD", "Adam"), (sgd_rates, adam_rates), stric
             label=label,
         )
     ax.set_xscale("log")
+    ax.margins(x=0.1)
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ax.minorticks_off()
     ax.set_xlabel("learning rate")
@@ -558,18 +560,18 @@ def reliability(logits):
     bins = torch.bucketize(confidence, edges[1:-1])
     inside = F.one_hot(bins, 10).float()  # (nets, samples, bins)
     count = inside.sum(1)
-    sure = (inside * confidence.unsqueeze(2)).sum(1) / count
-    accurate = (inside * right.unsqueeze(2)).sum(1) / count
-    # The expected calibration error: the gap, weighted by how many there are.
-    error = ((sure - accurate).abs() * count).nan_to_num().sum(1) / num_test
-    return sure, accurate, confidence.mean(1), right.mean(1), error
+    sure = (inside * confidence.unsqueeze(2)).sum(1)
+    accurate = (inside * right.unsqueeze(2)).sum(1)
+    # The expected calibration error: gaps weighted by how many there are.
+    error = (sure - accurate).abs().sum(1) / num_test
+    return (sure, accurate, count), confidence.mean(1), right.mean(1), error
 
 
 calibrated_from = ("Adam", 0.003)
 once, twice = (reliability(logits) for logits in runs[calibrated_from][2])
 print("             mean confidence  accuracy  calibration error")
 for name, found in (("logits", once), ("softmax first", twice)):
-    sure, right, error = (values.mean() for values in found[2:])
+    sure, right, error = (values.mean() for values in found[1:])
     print(f"{name:13} {sure:14.3f} {right:9.3f} {error:18.3f}")
 
 # %% calibration_figure
@@ -579,27 +581,30 @@ for found, color, marker, name in (
     (once, "C0", "o", "logits"),
     (twice, "C1", "s", "softmax first"),
 ):
-    sure, accurate = found[0].nanmean(0), found[1].nanmean(0)
-    seen = ~found[0].isnan()
-    enough = seen.sum(0) > num_seeds / 2
-    ax.plot(sure[enough], accurate[enough], color=color, marker=marker, label=name)
+    sure, accurate, count = found[0]
+    enough = count.amin(0) >= 10  # in every net
+    sure, accurate = (sure / count)[:, enough], (accurate / count)[:, enough]
+    x = sure.mean(0)
+    ax.plot(x, accurate.mean(0), color=color, marker=marker, label=name)
+    low, high = accurate.aminmax(dim=0)
+    ax.fill_between(x, low, high, color=color, alpha=0.2)
 ax.set_xlabel("confidence")
 ax.set_ylabel("accuracy")
-ax.set_xlim(0.15, 1)
-ax.set_ylim(0, 1)
-ax.legend()
+ax.set_xlim(0.3, 1)
+ax.set_ylim(0.2, 1)
+ax.legend(loc="upper left")
 
 # %% check_calibration
-confidence_once, confidence_twice = once[2].mean().item(), twice[2].mean().item()
-accuracy_once, accuracy_twice = once[3].mean().item(), twice[3].mean().item()
-ece_once, ece_twice = once[4].mean().item(), twice[4].mean().item()
+confidence_once, confidence_twice = once[1].mean().item(), twice[1].mean().item()
+accuracy_once, accuracy_twice = once[2].mean().item(), twice[2].mean().item()
+ece_once, ece_twice = once[3].mean().item(), twice[3].mean().item()
 
 # claim: more-confident-than-right
-assert (once[2] > once[3]).all()
+assert (once[1] > once[2]).all()
 assert ece_once > 0.02
 
 # claim: softmax-first-is-more-overconfident
-assert (twice[4] > once[4]).all()
+assert (twice[3] > once[3]).all()
 assert ece_twice > 1.5 * ece_once
 
 # %% trap_dim
