@@ -249,6 +249,20 @@ ax.set_xlabel("temperature T")
 ax.set_ylabel("probability")
 ax.legend()
 
+# %% knob
+knob = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+knob_rows = (scores / torch.tensor(knob).unsqueeze(1)).softmax(1)
+knob_shares = knob_rows.tolist()
+for position, row in enumerate(knob_shares):
+    fig, ax = plt.subplots(num=f"knob_{position}", figsize=(5.6, 2.2))
+    bars = ax.bar(range(len(scores)), row, color="C0", width=0.6)
+    ax.bar_label(bars, labels=[f"{share:.3f}" for share in row], padding=2)
+    ax.set_ylim(0, 1.15)
+    ax.set_xticks(range(len(scores)), [f"$x={score:g}$" for score in scores.tolist()])
+    ax.set_yticks([0, 0.5, 1])
+    ax.set_ylabel("probability")
+    ax.grid(axis="x", visible=False)
+
 # %% check_invariance
 # claim: shifts-change-nothing
 torch.manual_seed(0)
@@ -265,6 +279,10 @@ assert torch.equal((3 * x).argmax(1), x.argmax(1))
 # claim: temperature-goes-from-argmax-to-uniform
 assert by_temperature[0, 0] > 0.999
 assert (by_temperature[-1] - 0.2).abs().max() < 0.05
+
+# claim: temperature-keeps-the-order
+assert (knob_rows.argsort(1) == scores.argsort()).all()
+assert (knob_rows.amax(1).diff() < 0).all() and (knob_rows.amin(1).diff() > 0).all()
 
 # claim: standardizing-caps-the-confidence
 # The best case: one logit stands out, the other nine are equal.

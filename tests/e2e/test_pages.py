@@ -205,3 +205,20 @@ def test_a_term_leads_to_its_entry_in_the_glossary(browser: Browser, address: st
         assert reader.page.url.endswith("reference/glossary/#learning-rate")
         assert reader.page.locator("#learning-rate").count() == 1
     reader.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_knob_is_turned_by_keyboard_and_needs_no_script(browser: Browser, address: str, script: bool) -> None:
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(f"{address}activations/softmax/")
+    knob = page.locator(".tabbed-set:has(.rl-figure)")
+    drawn = knob.locator(".tabbed-block")
+    assert drawn.count() == knob.locator("input[type=radio]").count() > 3
+    shown = [position for position in range(drawn.count()) if drawn.nth(position).is_visible()]
+    assert shown == [0]
+    knob.locator("input[type=radio]").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert not drawn.nth(0).is_visible()
+    assert drawn.nth(1).is_visible()
+    context.close()

@@ -43,6 +43,11 @@ def test_values_are_found_in_formulas_and_inline_code_but_braces_of_latex_are_no
     assert [(value.snippet, value.name) for value in found] == [("net", "rate"), ("net", "rate")]
 
 
+def test_a_format_in_a_formula_needs_no_space_behind_it() -> None:
+    (value,) = only("$T = {{ net.knob[0]:g}}$", items.Value)
+    assert (value.name, value.keys, value.format) == ("knob", (0,), "g")
+
+
 @pytest.mark.parametrize(
     ("text", "keys", "form"),
     [
