@@ -331,7 +331,6 @@ assert left[2] > right[2] + 1
 
 # %% attributes
 layer = nn.BatchNorm1d(5, momentum=0.3)
-print(layer)
 for kind, named in (
     ("parameter", layer.named_parameters()),
     ("buffer", layer.named_buffers()),
@@ -537,6 +536,9 @@ assert never.num_batches_tracked == num_batches
 assert torch.allclose(last.running_mean, batches[-1].mean(0))
 assert torch.allclose(last.running_var, batches[-1].var(0))
 
+early = 12
+start_left = (1 - 0.1) ** early
+
 # claim: start-fades-and-noise-stays
 many = 2000
 torch.manual_seed(2)
@@ -632,7 +634,7 @@ for kind, shape in (
             message = str(error)
     one_sample[str(shape)] = found
     print(f"{shape!s:20s} {found[0]:9s}{found[1]:8s}{found[2]}")
-print(message)
+print(message.replace(", ", ",\n"))
 
 # %% check_modes
 # claim: training-uses-the-batch-and-writes
@@ -1378,6 +1380,11 @@ print(f"inside  {apart_at[1:-1, 1:-1].max():.4f}")
 print(f"border  {apart_at[0].max():.4f}")
 assert apart_at[1:-1, 1:-1].max() < 1e-4
 assert apart_at[0].max() > 0.1
+
+neutral = (-shift / scale).view(1, -1, 1, 1)  # what bn turns into zero
+padded = F.pad(volume - neutral, (1, 1, 1, 1)) + neutral
+put_right = F.conv2d(padded, merged.weight, merged.bias)
+assert torch.allclose(put_right, conv(bn(volume)), atol=1e-4)
 
 # %% solution_camera
 camera = 0.4 * test_x + 2  # less contrast, and brighter
