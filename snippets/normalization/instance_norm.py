@@ -18,7 +18,9 @@ from reglab.data import banknotes, images
 from reglab.stacked_conv import StackedConvNet
 
 torch.set_num_threads(1)
-note = banknotes(5, seed=6).images[4]  # (3, 32, 32), from 0 to 1
+notes = banknotes(40, seed=3)
+ones, hundreds = (notes.images[notes.labels == k] for k in (0, 1))
+note = hundreds[1]  # (3, 32, 32), from 0 to 1
 
 
 def rgb(red, green, blue):
@@ -39,8 +41,8 @@ normed = nn.InstanceNorm2d(3)(taken)
 
 # %% light_figure
 def show(ax, picture):
-    # 32 levels a colour are enough to look at, and make a small file.
-    coarse = (picture.clamp(0, 1) * 31).round() / 31
+    # 24 levels a colour are enough to look at, and make a small file.
+    coarse = (picture.clamp(0, 1) * 23).round() / 23
     ax.imshow(coarse.permute(1, 2, 0).numpy(), interpolation="none")
 
 
@@ -273,7 +275,8 @@ options = {"momentum": post_momentum, "track_running_stats": True}
 tracked = nn.InstanceNorm2d(1, **options)
 tracked(pictures)
 
-running_mean, running_var = tracked.running_mean.item(), tracked.running_var.item()
+running_mean = tracked.running_mean.item()
+running_var = tracked.running_var.item()
 mean_by_hand = 0.7 * 0 + 0.3 * pictures.mean((2, 3)).mean()
 var_by_hand = 0.7 * 1 + 0.3 * pictures.var((2, 3)).mean()  # unbiased
 print(f"running_mean {running_mean:.4f}, by hand {mean_by_hand:.4f}")
@@ -492,9 +495,8 @@ with torch.no_grad():
     scores = [instance(x.expand(num_seeds, *x.shape)) for x in (a, b)]
 assert (scores[0] - scores[1]).abs().mean() < 0.01 * scores[0].std()
 
-# claim: no-worse-in-the-light-of-training
-assert wins > num_seeds / 2
-assert usual_own > usual_batch
+# claim: level-in-the-light-of-training
+assert abs(usual_own - usual_batch) < 0.03
 
 # claim: the-others-fall
 for name in ("no normalization", "batch norm"):
@@ -538,9 +540,11 @@ for name, norm in (
 ):
     stack = fit(norm, exposed, times, num_classes=len(exposures))
     by_norm[name] = accuracy(stack, exposed_test, times_test)
-exposure_plain, exposure_batch, exposure_own = (rows.mean().item() for rows in by_norm.values())
 
 # %% exposure_figure
+exposure_plain = by_norm["no normalization"].mean().item()
+exposure_batch = by_norm["batch norm"].mean().item()
+exposure_own = by_norm["instance norm"].mean().item()
 fig, ax = plt.subplots(figsize=(5.6, 2.6))
 jitter = torch.linspace(-0.15, 0.15, num_seeds)
 for row, (name, color) in enumerate(zip(by_norm, ("C2", "C1", "C0"), strict=True)):
@@ -568,9 +572,7 @@ def adain(content, style, eps=1e-5):
     return std * F.instance_norm(content, eps=eps) + mean
 
 
-notes = banknotes(20, seed=3)
-one = notes.images[notes.labels == 0][2][None]
-hundred = notes.images[notes.labels == 1][1][None]
+one, hundred = ones[3:4], hundreds[33:34]
 swapped = adain(one, hundred), adain(hundred, one)
 
 fig, axes = plt.subplots(2, 2, figsize=(4.2, 4.4))
