@@ -69,7 +69,7 @@ for num_samples in (6, 1):
 far = 1e4 + torch.randn(6, 8, 16, 16)
 exact = F.group_norm(far.double(), 2)
 for y in (library.group_norm(far, 2), F.group_norm(far, 2)):
-    assert (y - exact).abs().max() < 0.02
+    assert (y - exact).abs().max() < 0.005
 
 # claim: gradient-formula
 x, upstream = torch.randn(2, 6, 8, 3, 5).double()
@@ -217,7 +217,7 @@ for num_groups in (1, 2, 4, 8):
 
 # %% noise
 train, test = images(num_train=1280, num_test=1000, seed=0)
-num_train, num_test, data_source = len(train), len(test), train.source
+num_train, data_source = len(train), train.source
 train_images = standardize(train.images, train=train.images)
 test_images = standardize(test.images, train=train.images)
 
@@ -253,9 +253,11 @@ def group_norm(batch):
     return F.group_norm(batch, num_groups=4)
 
 
-batch_noise = {name: [noise(values, size, batch_norm) for size in batch_sizes] for name, values in features.items()}
+batch_noise = {}
+for name, values in features.items():
+    batch_noise[name] = [noise(values, n, batch_norm) for n in batch_sizes]
 vectors = features["vectors"]
-group_noise = [noise(vectors, size, group_norm) for size in batch_sizes]
+group_noise = [noise(vectors, n, group_norm) for n in batch_sizes]
 
 # %% noise_figure
 fig, ax = plt.subplots(figsize=(5.6, 3.4))
@@ -282,8 +284,7 @@ ax.set_ylim(-0.02, None)
 ax.set_xlabel("batch size")
 ax.set_ylabel("spread of the output")
 ax.legend()
-noise_two, noise_many = batch_noise["vectors"][0], batch_noise["vectors"][-1]
-noise_two_maps = batch_noise["maps of 12×12"][0]
+noise_two = batch_noise["vectors"][0]
 
 # %% check_noise
 # claim: batch-norms-noise-falls-with-the-batch
@@ -510,8 +511,6 @@ assert group_range < 0.08
 assert group_means[group_counts.index(best_groups)] == max(group_means)
 
 # claim: same-initial-weights
-first = [fit_stack.layers[0].weight.shape for fit_stack in grouped.values()]
-assert len(set(first)) == 1
 weights = []
 for make in (
     partial(make_grouped, 1),
@@ -548,7 +547,7 @@ ax.set_xticks(range(8), [f"{size:.0f}" for size in sizes.tolist()])
 ax.set_xlabel("size of the channel before")
 ax.set_ylabel("size behind group norm")
 ax.set_ylim(0, 1.6)
-ax.legend(loc="center left")
+ax.legend(loc="lower right")
 
 
 # %% shuffle

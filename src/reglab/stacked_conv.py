@@ -47,18 +47,25 @@ class StackedConvNet(nn.Module):
             raise ValueError("no nets to stack")
         if any(str(net) != str(nets[0]) for net in nets):
             raise ValueError("nets of different layers cannot be stacked")
-        self.num_nets = len(nets)
         self.layers = nn.ModuleList(_stack(same) for same in zip(*nets, strict=True))
 
     def forward(self, x: Float[Tensor, "nets n c h w"]) -> Float[Tensor, "nets n outputs"]:
         """The output of every net for its own pictures."""
         h = x.transpose(0, 1).flatten(1, 2)  # (n, nets · c, h, w)
         for layer in self.layers:
-            if isinstance(layer, nn.Flatten):
-                h = h.reshape(len(h), self.num_nets, -1).transpose(0, 1)  # (nets, n, features)
-            else:
-                h = layer(h)
+            h = layer(h)
         return h
+
+
+class _StackedFlatten(nn.Module):
+    """Several `nn.Flatten`, one for each net; from here on the nets are the first axis."""
+
+    def __init__(self, num_nets: int) -> None:
+        super().__init__()
+        self.num_nets = num_nets
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), self.num_nets, -1).transpose(0, 1)  # (nets, n, features)
 
 
 class _StackedLinear(nn.Module):
@@ -77,7 +84,11 @@ def _stack(layers: Sequence[nn.Module]) -> nn.Module:
     """One layer that does for all nets what `layers` do for one each."""
     num, first = len(layers), layers[0]
     if isinstance(first, nn.Linear):
+        if first.bias is None:
+            raise ValueError("a linear layer without bias cannot be stacked")
         return _StackedLinear([layer for layer in layers if isinstance(layer, nn.Linear)])
+    if isinstance(first, nn.Flatten):
+        return _StackedFlatten(num)
     if isinstance(first, nn.Conv2d):
         stacked: nn.Module = nn.Conv2d(
             num * first.in_channels,
@@ -85,16 +96,22 @@ def _stack(layers: Sequence[nn.Module]) -> nn.Module:
             first.kernel_size,  # type: ignore[arg-type]
             first.stride,  # type: ignore[arg-type]
             first.padding,  # type: ignore[arg-type]
+            first.dilation,  # type: ignore[arg-type]
             groups=num * first.groups,
             bias=first.bias is not None,
+            padding_mode=first.padding_mode,
         )
     elif isinstance(first, nn.BatchNorm2d | nn.InstanceNorm2d):
         stacked = type(first)(
-            num * first.num_features, first.eps, first.momentum, first.affine, first.track_running_stats
+            num * first.num_features,
+            first.eps,
+            first.momentum,  # type: ignore[arg-type]
+            first.affine,
+            first.track_running_stats,
         )
     elif isinstance(first, nn.GroupNorm):
         stacked = nn.GroupNorm(num * first.num_groups, num * first.num_channels, first.eps, first.affine)
-    elif isinstance(first, nn.ReLU | nn.Identity | nn.Flatten | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d):
+    elif isinstance(first, nn.ReLU | nn.Identity | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d):
         return first
     else:
         raise ValueError(f"{type(first).__name__} cannot be stacked")

@@ -19,7 +19,7 @@ def make_net(norm: Callable[[int], nn.Module]) -> nn.Sequential:
         nn.Conv2d(2, 4, 3, stride=2),
         norm(4),
         nn.ReLU(),
-        nn.Conv2d(4, 8, 3, padding=1),
+        nn.Conv2d(4, 8, 2, padding=1, dilation=2, padding_mode="reflect"),
         norm(8),
         nn.ReLU(),
         nn.MaxPool2d(2),
@@ -55,5 +55,7 @@ def test_what_cannot_be_stacked_is_refused() -> None:
         StackedConvNet([])
     with pytest.raises(ValueError, match="different layers"):
         StackedConvNet([nn.Sequential(nn.Conv2d(1, c, 3)) for c in (2, 3)])
+    with pytest.raises(ValueError, match="without bias"):
+        StackedConvNet([nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))] * 2)
     with pytest.raises(ValueError, match="LayerNorm cannot be stacked"):
         StackedConvNet([nn.Sequential(nn.LayerNorm([1, 8, 8]))] * 2)
