@@ -122,6 +122,7 @@ for ax in (above, below):
     ax.axhspan(float32_min, float32_max, color="C4", alpha=0.12)
     ax.set_yscale("log")
     ax.set_ylim(1e-45, 1e110)
+    ax.set_yticks([1e-40, 1, 1e40, 1e80])
 above.text(99, 1e30, "range of float32", ha="right")
 above.set_ylabel("size of the signal")
 below.set_ylabel("size of the gradient")
@@ -237,22 +238,15 @@ def first_outside(seed, low, high, **options):
     return None
 
 
-leaves = {}
-for name, kind, low, high in (
-    ("Kaiming", "Kaiming", 0.6, 0.9),
-    ("batch norm", "batch norm", 0.58, 0.59),
-):
+inside, half_out = {}, {}
+for kind, low, high in (("Kaiming", 0.6, 0.9), ("batch norm", 0.58, 0.59)):
     options = kinds[kind]
-    nets = range(num_nets)
-    leaves[name] = [first_outside(s, low, high, **options) for s in nets]
-    stayed = leaves[name].count(None)
-    left = sorted(number for number in leaves[name] if number is not None)
-    half_way = left[len(left) // 2]
-    print(f"{name}: {stayed} of {num_nets} nets stay in [{low}, {high}];")
-    print(f"  half of those that leave are out by layer {half_way}")
-kaiming_inside = leaves["Kaiming"].count(None)
-bn_inside = leaves["batch norm"].count(None)
-kaiming_half = sorted(n or 999 for n in leaves["Kaiming"])[num_nets // 2]
+    exits = [first_outside(s, low, high, **options) for s in range(num_nets)]
+    left = sorted(number for number in exits if number is not None)
+    inside[kind] = num_nets - len(left)
+    half_out[kind] = left[len(left) // 2]
+    print(f"{kind}: {inside[kind]} of {num_nets} nets stay in [{low}, {high}];")
+    print(f"  half of those that leave are out by layer {half_out[kind]}")
 
 
 # %% walk
@@ -321,11 +315,12 @@ below.legend(loc="center right")
 
 # %% check_walk
 # claim: kaiming-never-stays
-assert kaiming_inside == 0
-assert kaiming_half < 40
+assert inside["Kaiming"] == 0
+assert half_out["Kaiming"] < 40
 
 # claim: batch-norm-never-stays-either
-assert bn_inside <= 2
+assert inside["batch norm"] == 0
+assert half_out["batch norm"] <= 3
 assert bn_low < 0.575 < 0.585 < bn_high
 
 # claim: kaiming-is-a-random-walk
@@ -674,7 +669,7 @@ assert (deep[1].amax(0) > deep[2].amax(0)).all()
 
 # %% noise
 noise_seeds, noise_steps = list(range(20)), 200
-noise_rate, noise = 0.16, 0.7
+noise_rate, noise = 0.16, 0.6
 # The same pictures at every step.
 watched = x_train[:, :64].expand(len(noise_seeds), -1, -1)
 variants = {
@@ -709,7 +704,7 @@ class Watch:
         self.means = means
 
 
-watches, final_losses, early_losses = {}, {}, {}
+watches, early_losses = {}, {}
 for name, options in variants.items():
     torch.manual_seed(0)  # of the noise
     nets = Nets(noise_seeds, [1.0] * len(noise_seeds), **options)
@@ -756,15 +751,15 @@ below.set_ylabel("movement per step")
 # claim: noisy-nets-move-more
 by_layer = {name: found.mean(1) for name, found in moves.items()}
 noisy_by_layer = by_layer["batch norm and noise"]
-assert (noisy_by_layer[:4] > 1.2 * by_layer["no norm"][:4]).all()
-assert mean_moves["batch norm and noise"] > 1.2 * mean_moves["no norm"]
+assert (noisy_by_layer[:4] > 1.1 * by_layer["no norm"][:4]).all()
+assert mean_moves["batch norm and noise"] > 1.05 * mean_moves["no norm"]
 
 # claim: batch-norm-does-move-less
 assert (by_layer["batch norm"] < 0.3 * by_layer["no norm"]).all()
 
 # claim: noisy-nets-learn-better
-assert noisy_wins >= 15
-assert kept_share > 0.4
+assert noisy_wins >= 14
+assert kept_share > 0.5
 
 # claim: noise-costs-a-little
 assert (final["batch norm"] > final["no norm"]).sum() >= 18
