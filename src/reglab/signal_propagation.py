@@ -20,6 +20,14 @@ class Signal:
         std: standard deviation of all elements about their common mean; after a ReLU it is smaller than `rms`.
         cosine: mean cosine between the outputs for two different samples: 1 where all point the same way.
         gradient: root mean square of the gradient with respect to the output.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from reglab.signal_propagation import probe
+        >>> signal = probe([nn.ReLU()], torch.tensor([[1.0, -1.0], [1.0, 1.0]]), torch.ones(2, 2))
+        >>> round(signal.rms.item(), 3), round(signal.std.item(), 3)
+        (0.866, 0.433)
     """
 
     rms: Float[Tensor, " layers"]
