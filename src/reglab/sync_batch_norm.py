@@ -29,7 +29,7 @@ def combine_statistics(
         ValueError: not as many counts as means and variances, or no values at all.
 
     Source:
-        Chan, Golub, LeVeque: Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1982.
+        Chan, Golub, LeVeque: Algorithms for Computing the Sample Variance, 1983, The American Statistician 37 (3).
 
     Example:
         >>> import torch
