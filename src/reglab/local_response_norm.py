@@ -17,7 +17,7 @@ def local_response_norm(
 ) -> Float[Tensor, "n c *positions"]:
     r"""Divide each element by a power of what its neighbouring channels have at the same position.
 
-    Formula: $b_c = a_c \Big/ \Bigl( k + \frac{\alpha}{s} \sum_{c'} a_{c'}^2 \Bigr)^{\beta}$, where $c'$ runs over the
+    Formula: $b_c = a_c \Bigl( k + \frac{\alpha}{s} \sum_{c'} a_{c'}^2 \Bigr)^{-\beta}$, where $c'$ runs over the
     $s$ channels around $c$, from $c - \lfloor s/2 \rfloor$ on; beyond the first and the last channel there are zeros.
     The paper has $\alpha$ where torch has $\alpha / s$.
 
