@@ -226,7 +226,7 @@ assert accuracy["LayerNorm"].min() > 0.6
 
 # claim: without-norm-worse
 without_losses = (accuracy["none"] < accuracy["RMSNorm"]).sum().item()
-assert without_losses >= rms_seeds - 2
+assert without_losses == rms_seeds
 
 # claim: the-mean-is-small
 assert mean_share["RMSNorm"] < 3 / dim
@@ -472,7 +472,7 @@ assert (bound <= 1.001).all()
 assert (free > 1.5).all()
 
 # claim: conv-norm-is-another
-assert (ratios[1:] > 1.2).all()
+assert (ratios > 1.1).all()
 assert (ratios <= 3 + 1e-3).all()
 assert ratios.min() > 1 / 3
 assert blur_ratio > 2.9
