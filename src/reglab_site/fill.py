@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reglab_site import bibliography, docstrings, errata, gallery, items, layers, overviews, pages
+from reglab_site import axes, bibliography, docstrings, errata, gallery, items, layers, overviews, pages
 from reglab_site.artefact import Artefact, Value
 from reglab_site.bibliography import Work
 from reglab_site.catalogue import localize_code
@@ -288,6 +288,7 @@ class Filling:
 
     def directive(self, item: items.Directive) -> str:
         lines: dict[str, Callable[[items.Directive], str]] = {
+            "axes": self.axes,
             "bibliography": self.bibliography,
             "errata": self.errata_box,
             "errata_table": self.errata_table,
@@ -299,6 +300,11 @@ class Filling:
             "works": lambda _: overviews.works(self.weaver, self.language, self.page_link),
         }
         return indent(lines[item.name](item), item.indent).removeprefix(item.indent)
+
+    def axes(self, item: items.Directive) -> str:
+        """Which cells share their statistics: pictures to choose from, or a table where there is no HTML around it."""
+        run = self.artefact(axes.SNIPPET, item)
+        return axes.picture(run, self.language) if self.figure_folder is None else axes.table(run, self.language)
 
     def gallery(self, item: items.Directive) -> str:
         """Every activation module of torch, with drawings where there is HTML around them."""

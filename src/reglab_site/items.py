@@ -6,7 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-DIRECTIVES = ("bibliography", "errata", "errata_table", "gallery", "glossary", "layers", "library", "runs", "works")
+DIRECTIVES = (
+    "axes",
+    "bibliography",
+    "errata",
+    "errata_table",
+    "gallery",
+    "glossary",
+    "layers",
+    "library",
+    "runs",
+    "works",
+)
 SITE = "site"  # the name under which pages quote values of the whole site, such as {{ site.assertions }}
 
 
