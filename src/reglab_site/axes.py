@@ -16,6 +16,7 @@ from typing import Any
 from reglab_site.artefact import Artefact
 
 SNIPPET, VALUE = "which_norm", "axes"
+LETTERS = "NCHW"  # the axes in their order, which the keys of an artefact do not keep
 CELL, GAP, MARGIN = 10, 8, 20  # of the drawing, in its own units: a cell, between two feature maps, for labels
 
 WORDS: dict[str, dict[str, Any]] = {
@@ -96,7 +97,7 @@ def table(run: Artefact, language: str) -> str:
     found, words = _found(run), WORDS[language]
     rows = [f"{words['block'].format(**found['block'])}\n", f"| {words['columns']} |", "|---|---|---|---|---|"]
     for layer in found["layers"]:
-        over = words["join"].join(words["some"] if how == "some" else letter for letter, how in layer["over"].items())
+        over = words["join"].join(words["some"] if how == "some" else letter for letter, how in axes_of(layer))
         alone = not layer["statistics"]
         cells = [
             f"`{layer['code']}`",
@@ -132,12 +133,17 @@ def apart(layer: Layer) -> list[str]:
     return [*(["N"] if "N" not in over else []), *channel, *([place] if place else [])]
 
 
+def axes_of(layer: Layer) -> list[tuple[str, str]]:
+    """The axes that the layer averages over, each with `all` or `some`."""
+    return [(letter, layer["over"][letter]) for letter in LETTERS if letter in layer["over"]]
+
+
 def product(layer: Layer, block: dict[str, int]) -> str:
     """`N·H·W = 4·3·3 = 36`, the numbers that make one statistic."""
-    over = layer["over"]
-    whole = prod(block[letter] for letter, how in over.items() if how == "all")
-    letters = [letter if how == "all" else f"{letter}/G" for letter, how in over.items()]
-    sizes = [block[letter] if how == "all" else layer["count"] // whole for letter, how in over.items()]
+    over = axes_of(layer)
+    whole = prod(block[letter] for letter, how in over if how == "all")
+    letters = [letter if how == "all" else f"{letter}/G" for letter, how in over]
+    sizes = [block[letter] if how == "all" else layer["count"] // whole for letter, how in over]
     parts = ["·".join(letters), "·".join(map(str, sizes)), str(layer["count"])]
     return " = ".join(dict.fromkeys(parts))  # one axis alone makes two parts the same
 
@@ -177,13 +183,13 @@ def drawing(layer: Layer, block: dict[str, int], chosen: Sequence[int], words: d
 
 
 def _strides(block: dict[str, int]) -> list[int]:
-    sizes = list(block.values())
+    sizes = [block[letter] for letter in LETTERS]
     return [prod(sizes[axis + 1 :]) for axis in range(len(sizes))]
 
 
 def place(index: int, block: dict[str, int]) -> tuple[int, int]:
     """Where the cell of that number is drawn: samples go to the right, channels down, and within them W and H."""
-    n, c, h, w = (index // stride % size for stride, size in zip(_strides(block), block.values(), strict=True))
+    n, c, h, w = (index // stride % block[letter] for stride, letter in zip(_strides(block), LETTERS, strict=True))
     return MARGIN + n * (block["W"] * CELL + GAP) + w * CELL, MARGIN + c * (block["H"] * CELL + GAP) + h * CELL
 
 

@@ -29,7 +29,7 @@ def test_a_layer_is_chosen_with_the_arrow_keys(browser: Browser, address: str, l
         page.keyboard.press("ArrowRight")
         assert buttons.nth(position).is_checked()
         assert len(shown(page)) == 1
-    assert shown(page) == ["LayerNormOverChannels(6)"]
+    assert shown(page) == ["LayerNormOverChannels((6,))"]
     page.keyboard.press("ArrowUp")
     assert shown(page) == ["LayerNorm((6, 3, 3))"]
     page.get_by_text("GroupNorm", exact=True).first.click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -49,7 +50,8 @@ RMS = BATCH | {
 }
 BLOCK = {"N": 2, "C": 2, "H": 1, "W": 3}
 FOUND = {"block": BLOCK, "chosen": [0, 0, 0, 1], "layers": [BATCH, EVAL, GROUP, ROW, RMS]}
-RUN = cast(Artefact, SimpleNamespace(values={"axes": FOUND}))
+# An artefact is kept as JSON with sorted keys.
+RUN = cast(Artefact, SimpleNamespace(values=json.loads(json.dumps({"axes": FOUND}, sort_keys=True))))
 LANGUAGES = ("zh", "en")
 
 
