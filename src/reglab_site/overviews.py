@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
@@ -71,8 +72,13 @@ def glossary(terms: Glossary, language: str) -> str:
         english, chinese = term.shown_en, term.shown_zh
         first, second = (chinese, english) if language == "zh" else (english, f'<span lang="zh">{chinese}</span>')
         mark = f'<span class="rl-row" id="{anchor(term)}"></span>'
-        rows.append(f"| {mark}{first} | {second} | {term.definition[language]} |")
+        rows.append(f"| {mark}{_cell(first)} | {_cell(second)} | {_cell(term.definition[language])} |")
     return "\n".join(rows)
+
+
+def _cell(text: str) -> str:
+    """Markdown for a cell of a table: a bar would end it, but for those of formulas and code."""
+    return re.sub(r"\$[^$]+\$|`[^`]+`|\|", lambda found: r"\|" if found[0] == "|" else found[0], text)
 
 
 def runs(weaver: Weaver, language: str, link: Link) -> str:

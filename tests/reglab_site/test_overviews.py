@@ -20,6 +20,13 @@ def test_the_glossary_shows_terms_in_the_order_of_each_language_with_their_defin
     assert 'id="step-of-a-stair"></span>step (of a stair)' in english
 
 
+def test_a_bar_in_a_definition_does_not_end_the_cell(site: Any) -> None:
+    path = site.project.docs / "reference" / "glossary.tsv"
+    text = path.read_text(encoding="utf-8").replace("shrinking by `decay`", "|w| falls, `a|b`, $|w|$")
+    site.write("docs/reference/glossary.tsv", text)
+    assert r" | \|w\| falls, `a|b`, $|w|$ |" in page(site, "{{ glossary }}")
+
+
 def test_a_term_without_a_definition_is_named_with_its_line(site: Any) -> None:
     path = site.project.docs / "reference" / "glossary.tsv"
     site.write("docs/reference/glossary.tsv", path.read_text(encoding="utf-8").replace("\ta factor", "\t"))
