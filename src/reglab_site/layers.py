@@ -7,6 +7,8 @@ from typing import Any
 from reglab_site.artefact import Artefact
 
 SNIPPET, VALUE = "layer_modules", "layers"
+AXES = "NCDHWL"  # in the order in which torch has them; results of runs come sorted by their letters
+TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 WORDS = {
     "zh": {
@@ -70,7 +72,8 @@ def cards(run: Artefact, language: str) -> str:
 
 def card(layer: dict[str, Any], family: str, words: dict[str, Any]) -> str:
     """One card: a heading and a list of facts."""
-    axes = [f"{axis}{'' if how == 'all' else words['some']}" for axis, how in layer["over"].items()]
+    over = sorted(layer["over"].items(), key=lambda found: AXES.index(found[0]))
+    axes = [f"{axis}{'' if how == 'all' else words['some']}" for axis, how in over]
     inputs = words["any"] if layer["any_input"] else words["between"].join(f"`{shape}`" for shape in layer["input"])
     modes = "random" if layer["random"] else "statistics" if layer["modes"] else "same"
     facts = [
@@ -89,5 +92,6 @@ def card(layer: dict[str, Any], family: str, words: dict[str, Any]) -> str:
 
 def shapes(tensors: dict[str, str], words: dict[str, Any]) -> str:
     """Names of tensors with the axes of their shapes."""
-    found = [f"`{name}` {axes or words['scalar']}" for name, axes in tensors.items()]
+    ordered = sorted(tensors.items(), key=lambda tensor: TENSORS.index(tensor[0]))
+    found = [f"`{name}` {axes or words['scalar']}" for name, axes in ordered]
     return str(words["between"].join(found))

@@ -90,6 +90,16 @@ def test_a_layer_lists_its_shapes_axes_and_tensors() -> None:
     )
 
 
+def test_axes_and_tensors_stand_in_the_order_of_torch_whatever_the_order_of_the_result() -> None:
+    tensors = {"bias": "C", "weight": "C"}
+    buffers = {"num_batches_tracked": "", "running_mean": "C", "running_var": "C"}
+    over = {"D": "all", "H": "all", "N": "all", "W": "all"}
+    layer = BATCH | {"over": over, "parameters": tensors, "buffers": buffers}
+    card = layers.card(layer, "normalization", layers.WORDS["en"])
+    assert "- **averages over**: N, D, H, W\n- **parameters**: `weight` C, `bias` C\n" in card
+    assert "`running_mean` C, `running_var` C, `num_batches_tracked` scalar\n" in card
+
+
 def test_a_layer_without_tensors_says_so_once() -> None:
     card = layers.card(DROPOUT, "dropout", layers.WORDS["zh"])
     assert "- **输入**：任意形状\n- **沿这些轴共用掩码**：无，每个元素各抽一次\n- **参数与缓冲区**：无\n" in card
