@@ -260,14 +260,15 @@ def _cell_style(alignment: str | None, aligned: bool, column: int) -> dict[str, 
 
 
 def _face_bars(parts: list[_Part]) -> None:
-    """Tell from its surroundings whether a bar opens or closes."""
+    """Tell which bars open and which close, where it is not said from their surroundings."""
     opened: list[str] = []
     for part in parts:
         text = "" if part.operator is None else part.operator.text or ""
         if part.kind == "fence":
             part.kind = "close" if opened and opened[-1] == text else "open"
-            if part.operator is not None:
-                part.operator.set("form", "prefix" if part.kind == "open" else "postfix")
+        if text and text in "|‖" and part.operator is not None and part.kind in ("open", "close"):
+            # Browsers take a bar amid other symbols for a relation, and space it so.
+            part.operator.set("form", "prefix" if part.kind == "open" else "postfix")
         if part.kind == "open":
             opened.append(text)
         elif part.kind == "close" and opened:

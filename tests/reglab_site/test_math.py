@@ -101,7 +101,9 @@ MINUS = '<mo form="prefix">−</mo>'
         # bars: which one opens is told by what stands before it
         ("|x|", f"{BAR_OPEN}<mi>x</mi>{BAR_CLOSE}"),
         ("|-x|-1", f"{BAR_OPEN}{MINUS}<mi>x</mi>{BAR_CLOSE}<mo>−</mo><mn>1</mn>"),
-        (r"\lVert w\rVert", '<mo stretchy="false">‖</mo><mi>w</mi><mo stretchy="false">‖</mo>'),
+        (r"\lVert w\rVert", f"{NORM_OPEN}<mi>w</mi>{NORM_CLOSE}"),
+        (r"1+\lvert x\rvert-1", f"<mn>1</mn><mo>+</mo>{BAR_OPEN}<mi>x</mi>{BAR_CLOSE}<mo>−</mo><mn>1</mn>"),
+        (r"\lvert x\rvert\lvert y\rvert", f"{BAR_OPEN}<mi>x</mi>{BAR_CLOSE}{BAR_OPEN}<mi>y</mi>{BAR_CLOSE}"),
         (r"\|w\|", f"{NORM_OPEN}<mi>w</mi>{NORM_CLOSE}"),
         (r"\|w\|_2^2", f"{NORM_OPEN}<mi>w</mi><msubsup>{NORM_CLOSE}<mn>2</mn><mn>2</mn></msubsup>"),
         (r"p(y\mid x)", f'<mi>p</mi>{OPEN}<mi>y</mi><mo stretchy="false">∣</mo><mi>x</mi>{CLOSE}'),
