@@ -29,7 +29,6 @@ WORDS = {
         "solution": "参考代码",
         "proof": "每次构建都会运行下面的断言，任何一条不成立，网站就不会发布。",
         "proven": "如何验证：断言 {claim}",
-        "errata": "原文怎么说，实际怎样",
         "said": "原文：",
         "true": "实际：",
         "erratum": "勘误",
@@ -42,7 +41,6 @@ WORDS = {
         "solution": "Code",
         "proof": "Every build runs the assertions below, and publishes nothing if one of them fails.",
         "proven": "How we know: the assertion {claim}",
-        "errata": "What the posts said, and what is true",
         "said": "Said: ",
         "true": "True: ",
         "erratum": "erratum",
@@ -331,7 +329,7 @@ class Filling:
         if not entries:
             hint = f"add them to docs/reference/errata/{self.name.split('/')[0]}.yml, or remove this"
             raise self.error(f"there are no errata for {self.name}", item, hint)
-        blocks = [f'!!! errata "{self.words["errata"]}"']
+        blocks = ['!!! errata ""']  # without a title: the heading above it is one
         for entry in entries:
             more = ""
             if ERRATA_PAGE in self.weaver.pairs:
@@ -354,13 +352,18 @@ class Filling:
             cells = [
                 f'<span class="rl-row rl-erratum" {data}></span>{self.numbers(entry)}',
                 errata.KINDS[entry.kind][self.language],
-                self.sentence(entry.said, entry),
-                self.sentence(entry.true, entry),
+                self.labelled("said", self.sentence(entry.said, entry)),
+                self.labelled("true", self.sentence(entry.true, entry)),
                 f"[{self.weaver.title(entry.section, self.language)}]({self.page_link(entry.section)}) "
                 f"{self.entry_proof(entry, item)}",
             ]
             rows.append(f"| {' | '.join(cells)} |")
         return "\n".join(rows)
+
+    def labelled(self, word: str, text: str) -> str:
+        """A cell that says what it is, for where the rows of a table become cards and its head is gone."""
+        label = self.words[word].strip()
+        return text if self.figure_folder is not None else f'{text} {{ data-label="{label}" }}'
 
     def numbers(self, entry: errata.Entry) -> str:
         """The numbers of the sources, with their names as tooltips."""

@@ -311,11 +311,11 @@ def test_the_errata_of_a_section_stand_in_a_box(site: Any) -> None:
     site.write("docs/reference/errata/tiny.yml", ENTRY)
     site.add("{{ errata }}")
     woven = site.weave("en")
-    assert '!!! errata "What the posts said, and what is true"\n\n    - **' in woven
+    assert '!!! errata ""\n\n    - **' in woven
     assert "(000), " in woven
     assert "        Said: independent of $\\eta$\n\n        True: the loss is 0.12[✓](#check-decay-check)" in woven
     assert "原文：与 $\\eta$ 无关" in site.weave("zh")
-    assert '<div class="admonition errata">' in html(site)
+    assert '<div class="admonition errata">\n<ul>' in html(site)
 
 
 def test_the_errata_page_has_a_row_for_each_entry_that_a_script_can_filter(site: Any) -> None:
@@ -336,6 +336,8 @@ def test_the_errata_page_has_a_row_for_each_entry_that_a_script_can_filter(site:
     shown = site.weaver.weave("reference/errata", "zh", figures="inline")
     assert '<option value="imprecise">不准确 · 1</option>' in shown
     assert '<option value="001">' in shown
+    cards = markdown.markdown(shown, extensions=EXTENSIONS)
+    assert re.findall('<td data-label="(.*?)">(..)', cards) == [("原文：", "与 "), ("实际：", "损失")]
 
 
 def test_a_sentence_of_the_errata_can_quote_values_but_not_works(site: Any) -> None:
