@@ -539,6 +539,8 @@ moderate = [name for name in judged if name.endswith((f" {p_small}", f" {p_middl
 overdone = [f"Dropout {p_large}", f"Dropout2d {p_large}"]
 pairs = [(f"Dropout {p}", f"Dropout2d {p}") for p in (p_small, p_middle)]
 wins_channel = [(judged[two]["accuracy"] > judged[one]["accuracy"]).sum().item() for one, two in pairs]
+# How often dropping single elements has the lower test loss.
+wins_element_loss = [(judged[one]["loss"] < judged[two]["loss"]).sum().item() for one, two in pairs]
 
 # claim: same-start
 start = make_net(3, nn.Identity(), nn.Identity())
@@ -559,6 +561,14 @@ assert best_gain < 0.025
 
 # claim: channels-are-not-clearly-better
 assert all(abs(accuracy[two] - accuracy[one]) < 0.03 for one, two in pairs)
+
+# claim: elements-have-the-lower-loss-at-one-half
+assert loss[f"Dropout {p_middle}"] < loss[f"Dropout2d {p_middle}"] - 0.01
+assert wins_element_loss[1] >= 7
+
+# claim: loss-at-the-small-p-is-undecided
+assert abs(loss[f"Dropout {p_small}"] - loss[f"Dropout2d {p_small}"]) < 0.06
+assert 2 <= wins_element_loss[0] <= 8
 
 # claim: test-loss-falls
 assert all(loss[name] < loss["none"] for name in moderate)
@@ -882,4 +892,11 @@ wins_refit = sum(new < old for new, old in zip(after, before, strict=True))
 loss_before, loss_after = sum(before) / num_seeds, sum(after) / num_seeds
 print("ratios after refitting:", [round(ratio, 3) for ratio in refit_ratios.mean(0).tolist()])
 print(f"test loss {loss_before:.3f} -> {loss_after:.3f}, lower in {wins_refit} of {num_seeds} nets")
+
+# %% check_solutions
+# claim: refitting-mends-the-ratios
 assert (refit_ratios - 1).abs().max() < 0.01
+
+# claim: refitting-lowers-the-test-loss
+assert wins_refit >= 8
+assert loss_after < loss_before - 0.01
