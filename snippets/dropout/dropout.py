@@ -528,6 +528,10 @@ assert median_ratio["output layer: std"] < 0.8
 # claim: robust-to-dropping
 assert smaller["error, half the units off"] == num_seeds
 assert median_ratio["error, half the units off"] < 0.15
+collapsed, held_up = medians["error, half the units off"]
+whole_collapsed, whole_held_up = medians["error at training points"]
+assert collapsed > 100 * whole_collapsed
+assert held_up < 1.5 * whole_held_up
 
 # claim: smoother-on-most-seeds
 assert smaller["bends of the curve"] >= 14
