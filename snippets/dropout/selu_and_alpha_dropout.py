@@ -763,6 +763,7 @@ post_loss_wins = wins(post["Dropout"], post["AlphaDropout"], "loss")
 same_p_wins = {p: wins(deep[f"Dropout {p:.2f}"], deep[f"AlphaDropout {p:.2f}"]) for p in (0.1, 0.2)}
 same_p_loss_wins = {p: wins(deep[f"Dropout {p:.2f}"], deep[f"AlphaDropout {p:.2f}"], "loss") for p in (0.1, 0.2)}
 matched_wins = wins(deep["AlphaDropout 0.10"], deep[f"Dropout {p_matched:.2f}"])
+matched_loss_wins = wins(deep["AlphaDropout 0.10"], deep[f"Dropout {p_matched:.2f}"], "loss")
 fifth_wins, tenth_loss_wins, fifth_loss_wins = same_p_wins[0.2], same_p_loss_wins[0.1], same_p_loss_wins[0.2]
 none_wins = wins(deep["no dropout"], deep["AlphaDropout 0.20"])
 small_alpha_wins = wins(deep["AlphaDropout 0.05"], deep["no dropout"])
@@ -793,6 +794,11 @@ assert fifth_loss_wins >= 9
 
 # claim: matched-noise-alpha-wins
 assert matched_wins >= 9
+assert accuracy["AlphaDropout 0.10"] > accuracy[f"Dropout {p_matched:.2f}"] + 0.05
+
+# claim: matched-noise-loss-undecided
+assert 1 <= matched_loss_wins <= 9
+assert abs(loss["AlphaDropout 0.10"] - loss[f"Dropout {p_matched:.2f}"]) < 0.2
 
 # claim: small-p-does-no-harm
 assert abs(accuracy["AlphaDropout 0.05"] - accuracy["no dropout"]) < 0.04
