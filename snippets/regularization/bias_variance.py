@@ -258,6 +258,8 @@ best_strength = strengths[ridge_test.index(min(ridge_test))]
 best_stop = stop_after[stop_test.index(min(stop_test))]
 unregularized_test = test_errors[-1]
 ridge_at_best, stop_at_best = ridge_test.index(min(ridge_test)), stop_test.index(min(stop_test))
+best_ridge_test, best_ridge_bias = ridge_test[ridge_at_best], ridge_bias[ridge_at_best]
+best_stop_test = stop_test[stop_at_best]
 
 # claim: ridge-has-zero-gradient
 weights = ridge(design, labels[:, :1], best_strength).requires_grad_()
@@ -283,6 +285,8 @@ assert ridge_bias[-1] > 0.3
 assert ridge_variance[-1] < 0.15 * ridge_variance[0]
 
 # claim: least-variance-is-not-best
+assert min(ridge_variance) == ridge_variance[-1]
+assert ridge_test[-1] == max(ridge_test)
 assert ridge_test[-1] > 1.5 * ridge_test[0] > 1.5 * min(ridge_test)
 assert 0 < ridge_at_best < len(strengths) - 1
 
@@ -390,9 +394,10 @@ start_variance = ((curves[0] - curves[-1]).square().mean() / 2).item()
 start_share = start_variance / net_variance[0]
 
 # claim: stacked-equals-single
-alone = make_net(3)
-train(alone, points[3][0], decay=decays[moderate])
-assert torch.allclose(alone(grid).squeeze(1), curves[moderate, 3], atol=0.02)
+for one, kind in ((0, 0), (3, moderate), (17, strong)):
+    alone = make_net(one)
+    train(alone, points[one][0], decay=decays[kind])
+    assert torch.allclose(alone(grid).squeeze(1), curves[kind, one], atol=0.01)
 
 # claim: nets-are-nearly-all-variance
 assert abs(net_bias[0]) < 0.03 < 0.08 < net_variance[0]
@@ -407,6 +412,7 @@ assert line_wins >= 34
 # claim: strong-decay-is-bias
 assert net_bias[strong] > 0.06
 assert net_bias[strong] > 5 * max(abs(b) for b in net_bias[: moderate + 1])
+assert net_bias[strong] > net_variance[strong]
 assert net_train[strong] > 1.5 * net_train[moderate]
 assert strong_losses >= 25
 
@@ -555,7 +561,7 @@ performance, performance_shifted = (
     (some - truth(x_test).unsqueeze(1)).square().mean(0).var().item() for some in (fits, fits + 1)
 )
 assert torch.allclose(fits.var(1), (fits + 1).var(1))
-assert performance_shifted > 2 * performance
+assert performance_shifted > 10 * performance
 
 # claim: training-noise-is-not-the-bound
 # A least-squares line on the posts' data: no bias, and two coefficients' share of the training noise.
@@ -609,8 +615,8 @@ assert abs(average_bias) < 0.01
 
 # claim: more-data-cures-variance-only
 for degree in (4, max_degree):
-    assert more[f"{degree}/240"][1] < 0.2 * more[f"{degree}/30"][1]
-assert more["4/240"][0] > 0.7 * more["4/30"][0] > 0.03
+    assert 0.08 < more[f"{degree}/240"][1] / more[f"{degree}/30"][1] < 0.2
+assert more["4/240"][0] > 0.85 * more["4/30"][0] > 0.03
 
 # claim: optimism-formula
 assert all(abs(measured - predicted) < 4 * its_error for predicted, measured, its_error in optimism)
