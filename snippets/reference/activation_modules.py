@@ -132,7 +132,7 @@ FORMULAS = {
     ),
 }
 # Classes that have no default for an argument, and inputs of more than one number.
-ARGUMENTS = {"Threshold": {"threshold": 1.0, "value": 0.0}}
+ARGUMENTS = {"Threshold": {"threshold": 1, "value": 0}}
 VECTORS = {
     "GLU": "(a, b) = (1, x)",
     "LogSoftmax": "(x, 0, 0)",
@@ -170,7 +170,7 @@ def defaults(name):
     shown = []
     for key, parameter in inspect.signature(getattr(nn, name)).parameters.items():
         if key not in ("args", "kwargs", "inplace", "device", "dtype"):
-            value = parameter.default
+            value = ARGUMENTS.get(name, {}).get(key, parameter.default)
             number = f"{value:.4g}" if isinstance(value, float) else repr(value)
             shown.append(key if value is parameter.empty else f"{key}={number}")
     return ", ".join(shown)
@@ -182,8 +182,11 @@ def probe(name):
     y = output(name, module, x)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     far = torch.cat([torch.linspace(-60, 60, 24_001), torch.tensor([-1e6, 1e6])])
-    reach = output(name, module, far).detach()
+    far.requires_grad_()
+    reach = output(name, module, far)
     low, high = reach.min().item(), reach.max().item()
+    (slopes,) = torch.autograd.grad(reach.sum(), far)
+    steepest = slopes.abs().max().item()
     dense = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
     dense.requires_grad_()
     (slopes,) = torch.autograd.grad(output(name, module, dense).sum(), dense)
@@ -196,7 +199,7 @@ def probe(name):
         "gradient": " ".join(f"{value:.3f}" for value in gradient.tolist()),
         "low": None if low < -1e3 else round(low, 3) + 0.0,
         "high": None if high > 1e3 else round(high, 3) + 0.0,
-        "steepest": round(slopes.abs().max().item(), 3),
+        "steepest": round(steepest, 3),
         "blocked": (slopes.abs() < 0.01).double().mean().item(),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
     }
@@ -220,6 +223,11 @@ for name in names:
     module = make(name)
     by_formula = FORMULAS[name][1](as_input(name, x), module)
     assert torch.allclose(output(name, module, x), by_formula, atol=1e-7), name
+
+# claim: limits-are-met
+steepest = {found["name"]: found["steepest"] for found in activations}
+assert all(steepest[name] == 1 for name in ("LogSigmoid", "LogSoftmax", "Softplus", "Tanhshrink"))
+assert max(abs(steepest[name] - 1) for name in ("ReLU", "Softsign", "Tanh")) < 1e-6
 
 # claim: only-prelu-learns
 assert [found["name"] for found in activations if found["parameters"]] == ["PReLU"]
