@@ -234,6 +234,8 @@ assert (two_pass(far) - 1).abs().max() < 0.6
 exact = nn.BatchNorm1d(1000).double()(far.double())
 assert (nn.BatchNorm1d(1000)(far) - exact).abs().max() < 0.02
 assert two_pass(far).min() > 0.5
+by_two_passes = (far - far.mean(0)) / torch.sqrt(two_pass(far) + 1e-5)
+assert torch.allclose(by_two_passes, nn.BatchNorm1d(1000)(far), atol=0.02)
 
 # claim: error-grows-with-the-square
 from_hundred, to_the_end = means.index(min(means, key=lambda m: abs(m - 100))), -1
@@ -601,7 +603,22 @@ for name, (ours, theirs) in candidates.items():
     verdicts[name] = (easy, hard)
     shown = ["ok" if passes else "fails" for passes in (easy, hard)]
     print(f"{name:20}  {shown[0]:5}  {shown[1]}")
+
+# %% check_solutions
+# claim: awkward-inputs-find-what-usual-ones-miss
 assert verdicts["variance, one pass"] == (True, False)
 assert verdicts["ELU as in the course"] == (True, False)
 assert verdicts["variance, two passes"] == (True, True)
 assert verdicts["ELU with expm1"] == (True, True)
+assert not finds_nothing(*candidates["variance, one pass"], [1e4 + usual])
+assert not finds_nothing(*candidates["ELU as in the course"], [100 * usual])
+
+# claim: usual-inputs-find-the-factor
+assert verdicts["LayerNorm, eps apart"] == (False, False)
+
+
+def with_the_factor_back(x):
+    return layer_norm_apart(x) / math.sqrt(7 / 8)
+
+
+assert finds_nothing(with_the_factor_back, torch_layer_norm, [usual])
