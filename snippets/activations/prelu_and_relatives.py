@@ -45,7 +45,7 @@ for name, function in functions.items():
     print(f"{name:11}" + "".join(f"{number:10.3f}" for number in row))
 
 # %% shapes
-x = torch.linspace(-4, 2.5, 131)
+x = torch.linspace(-4.5, 4.5, 181)
 rows = {
     "a kink at zero": {
         "ReLU": ("black", ":", F.relu),
@@ -74,7 +74,7 @@ for pair, (title, curves) in zip(axes, rows.items(), strict=True):
     pair[0].set_title(title)
     pair[1].set_title("derivative")
     pair[0].legend(loc="upper left", handlelength=1.5)
-    pair[0].set_ylim(-2.3, 5)
+    pair[0].set_ylim(-2.3, 7)
 for ax in axes[-1]:
     ax.set_xlabel("$x$")
 
@@ -87,6 +87,9 @@ for name, function in functions.items():
     assert torch.allclose(function(far_right), far_right, atol=0.01), name
 left_values = [function(torch.tensor([-1.0])).item() for function in functions.values()]
 assert max(left_values) - min(left_values) > 0.9
+
+# claim: elu-mean-nearer-zero
+assert 0 < normal_mean(F.elu) < 0.6 * normal_mean(F.relu)
 
 # claim: elu-has-a-kink-unless-alpha-is-one
 just_left, just_right = torch.tensor([[-1e-9], [1e-9]], dtype=torch.float64)
@@ -112,7 +115,8 @@ def elu(x, alpha):
 
 
 def celu(x, alpha):
-    return torch.where(x > 0, x, alpha * torch.expm1((x / alpha).clamp(max=0)))
+    below = (x / alpha).clamp(max=0)
+    return torch.where(x > 0, x, alpha * torch.expm1(below))
 
 
 def softplus(x, beta=1.0, threshold=20.0):
@@ -159,8 +163,10 @@ points = torch.cat([5 * torch.randn(1000), edges])
 print("largest difference from torch: values, slopes")
 scratch_errors = {}
 for name, pair in ours_and_torchs.items():
-    values, slopes = ([f(points) for f in pair], [slope(f, points) for f in pair])
-    scratch_errors[name] = [(a - b).abs().max().item() for a, b in (values, slopes)]
+    values = [f(points) for f in pair]
+    slopes = [slope(f, points) for f in pair]
+    errors = [(a - b).abs().max().item() for a, b in (values, slopes)]
+    scratch_errors[name] = errors
     print("{:11} {:.0e}  {:.0e}".format(name, *scratch_errors[name]))
 
 # %% check_scratch
@@ -192,7 +198,8 @@ assert softplus(big).item() == 100
 assert slope(partial(elu, alpha=1.0), big).item() == 1
 
 # %% minima
-hollows = {"GELU": F.gelu, "SiLU": F.silu, "Mish": F.mish, "Hardswish": F.hardswish}
+hollow_names = ["GELU", "SiLU", "Mish", "Hardswish"]
+hollows = {name: functions[name] for name in hollow_names}
 minima = {}
 for name, function in hollows.items():
     low, high = -2.9, -0.1  # falling at one end and rising at the other
@@ -201,7 +208,8 @@ for name, function in hollows.items():
         rising = slope(function, torch.tensor([middle]).double()).item() > 0
         low, high = (low, middle) if rising else (middle, high)
     minima[name] = [low, function(torch.tensor(low).double()).item()]
-    print("{:10} lowest at x = {:.4f}, where it is {:.4f}".format(name, *minima[name]))
+    place, value = minima[name]
+    print(f"{name:10} lowest at x = {place:.4f}, where it is {value:.4f}")
 
 # %% approximations
 gap_tanh = (F.gelu(dense) - F.gelu(dense, approximate="tanh")).abs()
@@ -227,6 +235,10 @@ for name, function in hollows.items():
     assert slope(function, torch.tensor([place - 0.5]).double()).item() < 0
 for name in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softplus"):
     assert (functions[name](dense).diff() >= 0).all(), name
+
+# claim: from-shallow-to-deep
+depths = [minima[name][1] for name in hollow_names]
+assert depths == sorted(depths, reverse=True)
 
 # claim: minima-located
 assert math.isclose(minima["GELU"][0], -0.7518, abs_tol=1e-4)
@@ -284,8 +296,8 @@ for num_parameters, over in ((1, (0, 1, 2, 3)), (6, (0, 2, 3))):
     layer(feature_maps).backward(upstream)
     summed = by_hand.sum(over).flatten()
     prelu_gradients[num_parameters] = layer.weight.grad, summed
-    print(f"{num_parameters} slopes: torch {[round(g, 3) for g in layer.weight.grad.tolist()]}")
-    print(f"          summed {[round(g, 3) for g in summed.tolist()]}")
+    for name, found in (("torch ", layer.weight.grad), ("summed", summed)):
+        print(name, " ".join(f"{g:8.3f}" for g in found.tolist()))
 
 # %% check_prelu
 # claim: one-slope-by-default
@@ -338,10 +350,14 @@ depth, width, batch, num_seeds = 50, 256, 16, 20
 
 
 def stability(function):
-    # How a small deviation of the mean square from 1 is multiplied by one layer.
-    g, step = gain(function), 1e-4
-    next_square = [(g**2) * normal_mean(lambda z: function(z) ** 2, math.sqrt(1 + s)) for s in (-step, step)]
-    return (next_square[1] - next_square[0]) / (2 * step)
+    # How a small deviation of the mean square from 1 is multiplied by one
+    # layer.
+    def behind(square):
+        return normal_mean(lambda z: function(z) ** 2, math.sqrt(square))
+
+    step = 1e-4
+    change = behind(1 + step) - behind(1 - step)
+    return gain(function) ** 2 * change / (2 * step)
 
 
 print("              gain   torch   gradient²   deviation, a layer")
@@ -352,7 +368,8 @@ for name, function in functions.items():
     gradient_factor[name] = gains[name] ** 2 * mean_slope
     deviation_factor[name] = stability(function)
     try:
-        torchs = f"{nn.init.calculate_gain(name.lower().replace('leakyrelu', 'leaky_relu')):.4f}"
+        called = {"LeakyReLU": "leaky_relu"}.get(name, name.lower())
+        torchs = f"{nn.init.calculate_gain(called):.4f}"
     except ValueError:
         torchs = "none"
     row = gains[name], torchs, gradient_factor[name], deviation_factor[name]
@@ -363,11 +380,12 @@ for name, function in functions.items():
 def passed_through(function, g, centre=0.0, layers=depth):
     # Mean square of the sums and of the gradient: (layers, seeds, samples).
     generator = torch.Generator().manual_seed(0)
+    shape = num_seeds, width, width
     x = torch.randn(num_seeds, batch, width, generator=generator)
     x = x / x.square().mean(2, keepdim=True).sqrt()  # mean square exactly 1
     states, sums = [x.requires_grad_()], []
     for layer in range(layers):
-        weight = torch.randn(num_seeds, width, width, generator=generator) / math.sqrt(width)
+        weight = torch.randn(shape, generator=generator) / math.sqrt(width)
         bias = torch.zeros(num_seeds, 1, width)
         if layer:  # in front of the first layer there is no activation
             weight = g * weight
@@ -380,20 +398,22 @@ def passed_through(function, g, centre=0.0, layers=depth):
     return forwards, torch.stack([s.square().mean(2).sqrt() for s in slopes])
 
 
-walks = {name: passed_through(function, gains[name]) for name, function in functions.items()}
+walks = {name: passed_through(f, gains[name]) for name, f in functions.items()}
 softplus_mean = normal_mean(F.softplus)
 softplus_gain = gain(F.softplus, centred=True)
 centred_walk = passed_through(F.softplus, softplus_gain, softplus_mean)
 
 shown_layer = 10
-print(f"mean square of the sums in layer {shown_layer} and {depth}, gradient behind layer 1")
+print(f"sums, mean square in layers {shown_layer} and {depth}; gradient in layer 1")
 print("            5%, median, 95% of samples and seeds")
 quantiles = torch.tensor([0.05, 0.5, 0.95])
 ends = {}
 for name, (forwards, slopes) in {**walks, "centred": centred_walk}.items():
     parts = forwards[shown_layer - 1], forwards[-1], slopes[0]
-    ends[name] = [torch.quantile(part.flatten(), quantiles).tolist() for part in parts]
-    print(f"{name:10}" + "   ".join(" ".join(f"{q:7.0e}" for q in part) for part in ends[name]))
+    found = [torch.quantile(part.flatten(), quantiles) for part in parts]
+    ends[name] = [part.tolist() for part in found]
+    columns = [" ".join(f"{q:7.0e}" for q in part) for part in ends[name]]
+    print(f"{name:10}" + "   ".join(columns))
 
 # %% depth_figure
 fig, axes = plt.subplots(2, 2, figsize=(5.6, 5.8), sharex=True, sharey="row")
@@ -482,6 +502,7 @@ assert exploded["ELU"] == vanished["ELU"] == 0
 # claim: softplus-keeps-the-size-and-loses-the-gradient
 assert 0.6 < ends["Softplus"][1][1] < 1.6
 assert softplus_lost < 0.35
+assert softplus_mean**2 > 0.6 * normal_mean(lambda z: F.softplus(z) ** 2)
 assert walks["Softplus"][1][0].max() < 1e-10
 
 # claim: centring-saves-softplus
@@ -496,19 +517,22 @@ for name, sizes in ten.items():
 
 # %% data
 num_train, num_choose, num_test = 1000, 1000, 2000
-train_set, other_set = images(num_train=num_train, num_test=num_choose + num_test, seed=0)
+num_other = num_choose + num_test
+train_set, other_set = images(num_train=num_train, num_test=num_other, seed=0)
 
 
 def prepare(pictures):
     # 14x14 by averaging, so that many nets train in seconds; (pictures, 196)
-    return F.avg_pool2d(standardize(pictures, train=train_set.images), 2).flatten(1)
+    standard = standardize(pictures, train=train_set.images)
+    return F.avg_pool2d(standard, 2).flatten(1)
 
 
 train_x, train_y = prepare(train_set.images), train_set.labels
 choose_x, test_x = prepare(other_set.images).split([num_choose, num_test])
 choose_y, test_y = other_set.labels.split([num_choose, num_test])
 data_source = train_set.source
-print(f"{data_source}: {num_train} to train, {num_choose} to choose, {num_test} to test")
+print(f"{data_source}: {num_train} pictures to train on,")
+print(f"{num_choose} to choose by, {num_test} to test with")
 
 
 # %% nets
@@ -517,42 +541,52 @@ def make_nets(sizes, g, seeds, num_slopes=0):
     per_seed = []
     for seed in seeds:
         draws = torch.Generator().manual_seed(seed)
-        per_seed.append([torch.randn(n, m, generator=draws) / math.sqrt(n) for n, m in pairwise(sizes)])
-    weights = [g * torch.stack(layer) for layer in zip(*per_seed, strict=True)]
+        layers = []
+        for n, m in pairwise(sizes):
+            layers.append(torch.randn(n, m, generator=draws) / math.sqrt(n))
+        per_seed.append(layers)
+    by_layer = zip(*per_seed, strict=True)
+    weights = [g * torch.stack(layer) for layer in by_layer]
     weights[-1] = weights[-1] / g  # no activation follows the last layer
-    biases = [torch.zeros(len(per_seed), 1, weight.shape[2]) for weight in weights]
-    slopes = [torch.full((len(per_seed), 1, num_slopes), first_slope) for _ in weights[:-1]] if num_slopes else []
+    biases = [torch.zeros(len(w), 1, w.shape[2]) for w in weights]
+    slopes = []
+    if num_slopes:
+        slopes = [torch.full((len(w), 1, num_slopes), first_slope) for w in weights[:-1]]
     groups = weights, biases, slopes
-    return [[parameter.requires_grad_() for parameter in group] for group in groups]
+    return [[p.requires_grad_() for p in group] for group in groups]
 
 
 def forward(nets, x, activation):
     # Outputs (nets, pictures, classes), and what each activation is given.
     weights, biases, slopes = nets
     sums = []
-    for index, (weight, bias) in enumerate(zip(weights[:-1], biases[:-1], strict=True)):
-        sums.append(torch.baddbmm(bias, x, weight))
-        x = activation(sums[-1]) if activation else leaky_relu(sums[-1], slopes[index])
+    for layer, weight in enumerate(weights[:-1]):
+        z = torch.baddbmm(biases[layer], x, weight)
+        x = activation(z) if activation else leaky_relu(z, slopes[layer])
+        sums.append(z)
     return torch.baddbmm(biases[-1], x, weights[-1]), sums
 
 
 def losses(nets, x, y, activation):
-    return F.cross_entropy(forward(nets, x, activation)[0].mT, y, reduction="none").mean(1)  # (nets,)
+    outputs, _ = forward(nets, x, activation)
+    return F.cross_entropy(outputs.mT, y, reduction="none").mean(1)  # (nets,)
 
 
 def batches(seeds, first, last, size=50):
-    # Each net draws its own order from its seed; epochs before the first are skipped.
+    # Each net draws its own order from its seed; epochs before the first are
+    # skipped.
     orders = [torch.Generator().manual_seed(1000 + seed) for seed in seeds]
     for epoch in range(last):
-        shuffled = torch.stack([torch.randperm(num_train, generator=g) for g in orders])
+        shuffled = [torch.randperm(num_train, generator=g) for g in orders]
         if epoch >= first:
-            yield from shuffled.split(size, dim=1)
+            yield from torch.stack(shuffled).split(size, dim=1)
 
 
 def train(nets, optimizer, seeds, activation, first, last):
     for picks in batches(seeds, first, last):
         optimizer.zero_grad()
-        losses(nets, train_x[picks], train_y[picks], activation).sum().backward()
+        loss = losses(nets, train_x[picks], train_y[picks], activation).sum()
+        loss.backward()
         optimizer.step()
 
 
@@ -572,7 +606,7 @@ def compare(name):
     activation = None if name == "PReLU" else functions[name]
     seeds = list(range(num_repeats)) * len(rates)
     lr = torch.tensor(rates).repeat_interleave(num_repeats).view(-1, 1, 1)
-    nets = make_nets(sizes, gains[name], seeds, num_slopes=0 if activation else 1)
+    nets = make_nets(sizes, gains[name], seeds, int(name == "PReLU"))
     parameters = [parameter for group in nets for parameter in group]
     for picks in batches(seeds, 0, epochs):
         loss = losses(nets, train_x[picks], train_y[picks], activation).sum()
@@ -586,14 +620,17 @@ def compare(name):
 
 
 compared = {name: compare(name) for name in functions}
-chosen = {name: choose.argmax().item() for name, (_, choose, _) in compared.items()}
-accuracy = {name: test[chosen[name]] for name, (_, _, test) in compared.items()}
+chosen, accuracy = {}, {}
+for name, (_, choose, test) in compared.items():
+    chosen[name] = choose.argmax().item()
+    accuracy[name] = test[chosen[name]]
 print("test accuracy at the best rate, against ReLU of the same seed")
 for name, values in accuracy.items():
     ahead = values - accuracy["ReLU"]
     better = int((ahead > 0).sum())
-    print(f"{name:10} rate {rates[chosen[name]]:4} {values.mean():.4f} ± {values.std():.4f}", end="")
-    print(f"   {100 * ahead.mean():+5.2f} points, better on {better:2} of {num_repeats}")
+    print(f"{name:10} rate {rates[chosen[name]]:4}", end="")
+    print(f" {values.mean():.4f} ± {values.std():.4f}", end="")
+    print(f"  {100 * ahead.mean():+5.2f} points, better on {better:2}")
 
 # %% compare_figure
 relu = accuracy["ReLU"]
@@ -619,7 +656,7 @@ relatives = [name for name in functions if name not in ("ReLU", "Softplus")]
 ahead = {name: 100 * (accuracy[name] - relu).mean().item() for name in functions}
 wins = {name: int((accuracy[name] > relu).sum()) for name in functions}
 seed_sd = 100 * relu.std().item()
-largest_ahead = max(ahead[name] for name in relatives)
+largest_ahead = max(abs(ahead[name]) for name in relatives)
 rate_costs = 100 * (relu - compared["ReLU"][2][other_rate]).mean().item()
 other_rate_shown = rates[other_rate]
 another_seed = 100 * (relu.roll(1) - relu).abs().mean().item()
@@ -630,7 +667,7 @@ for name in functions:
     assert torch.allclose(first, make_nets(sizes, 1.0, [3])[0][0], atol=1e-6)
 
 # claim: differences-are-small
-assert max(abs(ahead[name]) for name in relatives) < 3
+assert largest_ahead < 3
 assert largest_ahead < 1.5 * seed_sd
 assert largest_ahead < 100 * (relu.roll(1) - relu).std()
 
@@ -641,8 +678,9 @@ assert min(wins[name] for name in relatives) > 0
 # claim: most-are-a-little-ahead
 assert sum(ahead[name] > 0 for name in relatives) >= 5
 
-# claim: the-rate-matters-more
-assert rate_costs > 0.8 * max(abs(ahead[name]) for name in relatives)
+# claim: seed-and-rate-matter-as-much
+assert another_seed > largest_ahead
+assert rate_costs > 0.8 * largest_ahead
 
 # claim: softplus-is-behind
 assert ahead["Softplus"] < -1
@@ -656,16 +694,18 @@ dead_names = ["ReLU", "LeakyReLU", "PReLU", "ELU", "GELU"]
 
 @torch.no_grad()
 def always_negative(nets, activation):
-    # Units whose input is positive for no training picture: (layers, nets, units).
+    # Units whose input is positive for no training picture:
+    # (layers, nets, units).
     _, sums = forward(nets, train_x.expand(num_repeats, -1, -1), activation)
     return torch.stack([(z <= 0).all(1) for z in sums])
 
 
 def without_gradient(nets, activation):
-    # Units whose incoming weights get a gradient of exactly zero from all pictures.
-    whole = train_x.expand(num_repeats, -1, -1), train_y.expand(num_repeats, -1)
-    weights = nets[0][:-1]
-    found = torch.autograd.grad(losses(nets, *whole, activation).sum(), weights)
+    # Units whose incoming weights get a gradient of exactly zero from all
+    # pictures.
+    x, y = train_x.expand(num_repeats, -1, -1), train_y.expand(num_repeats, -1)
+    loss = losses(nets, x, y, activation).sum()
+    found = torch.autograd.grad(loss, nets[0][:-1])
     return torch.stack([(g == 0).all(1) for g in found])
 
 
@@ -676,32 +716,40 @@ def share(units):
 negative_share, silent_share, rough_accuracy, back_share = {}, {}, {}, {}
 for name in dead_names:
     activation = None if name == "PReLU" else functions[name]
-    negative_share[name], silent_share[name], rough_accuracy[name] = [], [], []
+    for found in (negative_share, silent_share, rough_accuracy):
+        found[name] = []
     for rate in dead_rates:
-        nets = make_nets(dead_sizes, gains[name], dead_seeds, num_slopes=0 if activation else 1)
+        nets = make_nets(dead_sizes, gains[name], dead_seeds, int(name == "PReLU"))
         parameters = [parameter for group in nets for parameter in group]
-        train(nets, torch.optim.Adam(parameters, lr=rate, fused=True), dead_seeds, activation, 0, dead_epochs)
+        adam = torch.optim.Adam(parameters, lr=rate, fused=True)
+        train(nets, adam, dead_seeds, activation, 0, dead_epochs)
         negative = always_negative(nets, activation)
         negative_share[name].append(share(negative))
         silent_share[name].append(share(without_gradient(nets, activation)))
         rough_accuracy[name].append(score(nets, test_x, test_y, activation))
-        if rate == dead_rates[1]:  # go on gently: who comes back in the first layer?
-            back_share[name] = [int(negative[0].sum())]
-            end = [parameter.detach().clone() for parameter in parameters]
-            for make in (partial(torch.optim.SGD, lr=0.01), partial(torch.optim.Adam, lr=0.003, fused=True)):
-                with torch.no_grad():
-                    for parameter, value in zip(parameters, end, strict=True):
-                        parameter.copy_(value)
-                train(nets, make(parameters), dead_seeds, activation, dead_epochs, 2 * dead_epochs)
-                back = negative[0] & ~always_negative(nets, activation)[0]
-                back_share[name].append(int(back.sum()))
+        if rate != dead_rates[1]:
+            continue
+        # Go on gently: who comes back in the first layer?
+        back_share[name] = [int(negative[0].sum())]
+        end = [parameter.detach().clone() for parameter in parameters]
+        gentle_ways = (torch.optim.SGD, 0.01), (torch.optim.Adam, 0.003)
+        for make, gentle_rate in gentle_ways:
+            with torch.no_grad():
+                for parameter, value in zip(parameters, end, strict=True):
+                    parameter.copy_(value)
+            gentle = make(parameters, lr=gentle_rate, fused=True)
+            last = 2 * dead_epochs
+            train(nets, gentle, dead_seeds, activation, dead_epochs, last)
+            back = negative[0] & ~always_negative(nets, activation)[0]
+            back_share[name].append(int(back.sum()))
 
-print("learning rate of Adam       " + "".join(f"{rate:18}" for rate in dead_rates))
 print("share always negative, share without gradient, test accuracy")
-for name in dead_names:
-    columns = zip(negative_share[name], silent_share[name], rough_accuracy[name], strict=True)
-    print(f"{name:10}" + "".join(f"   {n:6.3f} {s:6.3f} {a.mean():.3f}" for n, s, a in columns))
-print("always negative in the first layer; back after gentle SGD, after gentle Adam")
+for index, rate in enumerate(dead_rates):
+    for name in dead_names:
+        row = negative_share[name][index], silent_share[name][index]
+        mean = rough_accuracy[name][index].mean()
+        print("{:5} {:10} {:6.3f} {:6.3f} {:6.3f}".format(rate, name, *row, mean))
+print("always negative in the first layer; back after gentle SGD, gentle Adam")
 for name, row in back_share.items():
     print("{:10} {:6} {:10} {:6}".format(name, *row))
 
@@ -741,10 +789,12 @@ for name in ("LeakyReLU", "ELU"):
 
 # claim: adam-brings-them-back
 for name in ("LeakyReLU", "PReLU", "ELU"):
-    assert back_share[name][2] > 0.2 * back_share[name][0], name
+    assert back_share[name][2] > 0.05 * back_share[name][0], name
+    assert back_share[name][2] > back_share[name][1], name
 
 # %% decay
-strengths, decay_rate, decay_momentum, decay_epochs = [0.0, 0.005, 0.02], 0.03, 0.9, 10
+strengths = [0.0, 0.005, 0.02]
+decay_rate, decay_momentum, decay_epochs = 0.03, 0.9, 10
 decay_steps = decay_epochs * num_train // 50
 
 
@@ -756,27 +806,30 @@ def decayed(num_slopes, strength, spare):
         {"params": biases, "weight_decay": 0.0},
         {"params": slopes, "weight_decay": 0.0 if spare else strength},
     ]
-    optimizer = torch.optim.SGD(groups, lr=decay_rate, momentum=decay_momentum, fused=True)
+    options = {"lr": decay_rate, "momentum": decay_momentum, "fused": True}
+    optimizer = torch.optim.SGD(groups, **options)
     train(nets, optimizer, dead_seeds, None, 0, decay_epochs)
-    means = torch.stack([s.detach().mean((1, 2)) for s in slopes])  # (layers, nets)
-    return means.mean(0), score(nets, test_x, test_y, None)
+    means = [s.detach().mean((1, 2)) for s in slopes]  # of each layer
+    return torch.stack(means).mean(0), score(nets, test_x, test_y, None)
 
 
 decay_runs = {}
 for num_slopes in (64, 1):
     without = decayed(num_slopes, 0.0, spare=True)
     for spare in (False, True):
-        runs = [decayed(num_slopes, strength, spare) for strength in strengths[1:]]
+        runs = [decayed(num_slopes, s, spare) for s in strengths[1:]]
         decay_runs[num_slopes, spare] = [without, *runs]
-untouched = [
-    first_slope * math.exp(-decay_rate * strength * decay_steps / (1 - decay_momentum)) for strength in strengths
-]
-print("mean slope (accuracy) with weight decay" + "".join(f"{s:16}" for s in strengths))
+each = decay_rate * decay_steps / (1 - decay_momentum)
+untouched = [first_slope * math.exp(-strength * each) for strength in strengths]
+print("weight decay            " + "".join(f"{s:16}" for s in strengths))
+print("mean slope (accuracy)")
 for (num_slopes, spare), runs in decay_runs.items():
     kind = "one a channel" if num_slopes > 1 else "one a layer  "
     kind += ", spared " if spare else ", decayed"
-    print(f"{kind:39}" + "".join(f"   {s.mean():5.2f} ({a.mean():.3f})" for s, a in runs))
-print(f"{'a slope without gradient':39}" + "".join(f"   {u:5.2f}        " for u in untouched))
+    row = [f"{s.mean():8.2f} ({a.mean():.3f})" for s, a in runs]
+    print(f"{kind:24}" + "".join(row))
+row = [f"{slope_left:8.2f}        " for slope_left in untouched]
+print(f"{'a slope without gradient':24}" + "".join(row).rstrip())
 
 # %% decay_figure
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.6))
@@ -789,7 +842,7 @@ for ax, num_slopes, title in zip(axes, (64, 1), ("one slope a channel", "one slo
     ax.plot(places, untouched, color="black", linestyle=":", label="without gradient")
     ax.set_title(title)
     ax.set_xticks(places, [f"{s:g}" for s in strengths])
-    ax.set_xlabel("weight decay")
+    ax.set_xlabel("strength of weight decay")
 axes[0].set_ylabel("mean slope")
 axes[0].set_ylim(0, 0.4)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -803,7 +856,7 @@ untouched_last = untouched[-1]
 lowest_decayed = decay_runs[64, False][-1][0]
 channel_wins = int((lowest_decayed < decay_runs[64, True][-1][0]).sum())
 shared_wins = int((decay_runs[1, False][-1][0] < decay_runs[1, True][-1][0]).sum())
-decay_costs = 100 * (decay_runs[64, True][-1][1] - decay_runs[64, False][-1][1]).mean().item()
+decay_costs = abs(100 * (decay_runs[64, True][-1][1] - decay_runs[64, False][-1][1]).mean().item())
 
 # claim: decay-pulls-channel-slopes-to-zero
 assert channel_wins == num_repeats
@@ -811,11 +864,12 @@ assert channel_decayed < 0.6 * channel_spared
 assert abs(channel_decayed - untouched_last) < 0.06
 
 # claim: a-shared-slope-resists
-assert shared_decayed > first_slope
+assert shared_decayed > 1.5 * first_slope
+assert shared_spared > slope_of[1, True][0]
 assert shared_wins >= 18
 
 # claim: accuracy-does-not-care
-assert abs(decay_costs) < 1.0
+assert decay_costs < 1.0
 
 # claim: groups-spare-prelu
 net = nn.Sequential(nn.Linear(4, 4), nn.PReLU(4), nn.Linear(4, 2))
@@ -850,13 +904,16 @@ with torch.no_grad():
     layer.weight.copy_(torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4]))
 by_word = layer(square)
 by_feature = layer(square.mT).mT
-print("slopes follow the words:   ", torch.equal(by_word, leaky_relu(square, layer.weight[:, None])))
-print("moved to the end and back: ", torch.equal(by_feature, leaky_relu(square, layer.weight)))
+along_words = leaky_relu(square, layer.weight[:, None])
+along_features = leaky_relu(square, layer.weight)
+print("slopes follow the words:        ", torch.equal(by_word, along_words))
+print("transposed, follow the features:", torch.equal(by_feature, along_features))
 
 # %% trap_max
 x = torch.tensor([-2.0, 2.0])
 for a in (0.25, 1.5):
-    print(f"a = {a:4}: PReLU {F.prelu(x, torch.tensor([a])).tolist()}, max(x, ax) {torch.maximum(x, a * x).tolist()}")
+    by_prelu, by_max = F.prelu(x, torch.tensor([a])), torch.maximum(x, a * x)
+    print(f"a = {a:4}: PReLU {by_prelu.tolist()}, max(x, ax) {by_max.tolist()}")
 
 # %% trap_mixed
 gelu_nets, _, _ = compared["GELU"]
@@ -869,16 +926,19 @@ with torch.no_grad():
         ("x sigmoid(1.702 x)", lambda x: x * torch.sigmoid(1.702 * x)),
     ):
         outputs, _ = forward(gelu_nets, pictures, other)
-        flips[name] = (outputs.argmax(2) != exact.argmax(2)).float().mean().item()
+        changed = outputs.argmax(2) != exact.argmax(2)
+        flips[name] = changed.float().mean().item()
         moves[name] = (outputs - exact).abs().mean().item()
-        print(f"{name:19} predictions changed {flips[name]:.3%}, logits by {moves[name]:.4f}")
+        print(f"{name:19} predictions changed {flips[name]:.3%},", end="")
+        print(f" logits by {moves[name]:.4f}")
 
 # %% trap_softplus
 edge = torch.tensor(20.0, dtype=torch.float64)
 above = torch.nextafter(edge, edge + 1)
 jump = (F.softplus(above) - F.softplus(edge)).item()
 lowered = F.softplus(torch.tensor([0.99, 1.01]), threshold=1.0)
-print(f"step at the threshold of 20: {jump:.1e}, slope {slope(F.softplus, torch.stack([edge, above])).tolist()}")
+both_slopes = slope(F.softplus, torch.stack([edge, above])).tolist()
+print(f"step at the threshold of 20: {jump:.1e}, slopes {both_slopes}")
 print(f"with threshold=1, softplus of 0.99 and 1.01: {lowered.tolist()}")
 for beta in (1.0, 5.0):
     at_zero = F.softplus(torch.zeros(1), beta=beta).item()
@@ -887,15 +947,18 @@ for beta in (1.0, 5.0):
 
 # %% trap_inplace
 def bytes_kept(net, x):
-    # What autograd stores for the way back, each storage once, without parameters.
+    # What autograd stores for the way back, each storage once, without
+    # parameters.
     kept = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes(), tensor  # alive, or its address is reused
+        # alive, or its address is reused
+        kept[storage.data_ptr()] = storage.nbytes(), tensor
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks
+    with hooks(pack, lambda tensor: tensor):
         net(x)
     for p in net.parameters():
         kept.pop(p.untyped_storage().data_ptr(), None)
@@ -907,16 +970,16 @@ x, kept_bytes = torch.randn(64, 256), {}
 for make in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.Mish, nn.Hardswish):
     found = []
     for inplace in (False, True):
-        net = nn.Sequential(nn.Linear(256, 256), make(inplace=inplace), nn.Linear(256, 256), make(inplace=inplace))
+        pairs = [(nn.Linear(256, 256), make(inplace=inplace)) for _ in range(2)]
+        net = nn.Sequential(*[part for pair in pairs for part in pair])
         found.append(bytes_kept(net, x))
     kept_bytes[make.__name__] = found
     print("{:10} {:8,} {:8,}".format(make.__name__, *found))
 
 # %% check_traps
 # claim: own-gain-or-fade
-assert kept["Hardswish"][0] < 0.1
-assert kept["SiLU"][0] < 0.1
-assert kept["GELU"][0] < 0.4
+assert max(kept["SiLU"][0], kept["Hardswish"][0]) < 0.02
+assert kept["GELU"][0] < 0.1
 assert all(0.4 < own < 1.5 for _, own in kept.values())
 
 # claim: wrong-gain-matters-little-for-some
@@ -925,14 +988,15 @@ assert 2 < kept["ELU"][0] < 8
 
 # claim: channels-are-dimension-one
 assert "channel size = 7" in messages[0]
-assert torch.equal(by_word, leaky_relu(square, layer.weight[:, None]))
-assert torch.equal(by_feature, leaky_relu(square, layer.weight))
+assert torch.equal(by_word, along_words)
+assert torch.equal(by_feature, along_features)
 assert not torch.equal(by_word, by_feature)
 
 # claim: max-only-up-to-one
 x = torch.randn(100)
 assert torch.equal(F.prelu(x, torch.tensor([0.25])), torch.maximum(x, 0.25 * x))
 assert not torch.equal(F.prelu(x, torch.tensor([1.5])), torch.maximum(x, 1.5 * x))
+assert (decay_runs[1, True][-1][0] > 1).any()
 
 # claim: mixing-the-tanh-form-is-nearly-harmless
 assert flips["tanh form"] < 0.002
@@ -943,6 +1007,7 @@ assert flips["x sigmoid(1.702 x)"] > 3 * flips["tanh form"]
 assert flips["x sigmoid(1.702 x)"] > 0.001
 
 # claim: threshold-makes-a-small-step
+step_down = -jump
 assert -3e-9 < jump < -1e-9
 small = torch.tensor(20.0)
 assert F.softplus(small) == small  # not visible in float32
@@ -969,7 +1034,8 @@ assert refused
 
 # %% solution_closed_form
 closed_square = 1 / 3 + math.sqrt(3) / (6 * math.pi)
-print(f"closed form {closed_square**-0.5:.10f}, quadrature {gains['GELU']:.10f}")
+print(f"closed form {closed_square**-0.5:.10f}")
+print(f"quadrature  {gains['GELU']:.10f}")
 
 # %% solution_between
 wide = torch.linspace(-6, 6, 2401, dtype=torch.float64)
@@ -982,21 +1048,27 @@ def swish(x, beta):
 def best(target, function):
     # The beta with the least largest difference, and that difference.
     betas = torch.linspace(1.5, 2.1, 601, dtype=torch.float64)
-    worst = torch.stack([(function(wide, beta) - target).abs().max() for beta in betas])
+    worst = [(function(wide, beta) - target).abs().max() for beta in betas]
+    worst = torch.stack(worst)
     return betas[worst.argmin()].item(), worst.min().item()
 
 
-to_half, to_relu = (swish(wide, 1e-6) - wide / 2).abs().max(), (swish(wide, 1e3) - F.relu(wide)).abs().max()
-best_for_gate = best(torch.special.ndtr(wide), lambda x, beta: torch.sigmoid(beta * x))
+to_half = (swish(wide, 1e-6) - wide / 2).abs().max()
+to_relu = (swish(wide, 1e3) - F.relu(wide)).abs().max()
+gate = torch.special.ndtr(wide)
+best_for_gate = best(gate, lambda x, beta: torch.sigmoid(beta * x))
 best_for_gelu = best(F.gelu(wide), swish)
-print(f"beta = 1e-6: {to_half:.0e} from x/2, beta = 1e3: {to_relu:.0e} from ReLU")
-print("nearest to the gate of GELU: beta = {:.3f}, off by {:.4f}".format(*best_for_gate))
-print("nearest to GELU itself:      beta = {:.3f}, off by {:.4f}".format(*best_for_gelu))
+print(f"beta = 1e-6: {to_half:.0e} from x/2")
+print(f"beta = 1e3:  {to_relu:.0e} from ReLU")
+for name, found in (("the gate", best_for_gate), ("GELU", best_for_gelu)):
+    print("nearest to {:8} beta = {:.3f}, off by {:.4f}".format(name, *found))
 
 # %% solution_inverse
 x = torch.randn(1000).double()
-there_and_back = F.prelu(F.prelu(x, torch.tensor([0.25]).double()), torch.tensor([4.0]).double())
-print("PReLU of 0.25, then of 4, returns its input:", torch.allclose(there_and_back, x))
+quarter, four = torch.tensor([[0.25], [4.0]]).double()
+there_and_back = F.prelu(F.prelu(x, quarter), four)
+same_again = torch.allclose(there_and_back, x)
+print("PReLU of 0.25, then of 4, returns its input:", same_again)
 
 # %% check_solutions
 # claim: gelu-gain-in-closed-form

@@ -209,7 +209,7 @@ assert 0 < slope(torch.sigmoid, torch.tensor([-50.0])).item() < 1e-20
 
 # claim: wide-inputs-saturate
 flat_wide = flat[10]
-assert flat[1]["sigmoid"] < 0.01
+assert max(flat[1]["sigmoid"], flat[1]["tanh"]) < 0.01
 assert 0.4 < flat[10]["sigmoid"] < 0.7
 assert flat[10]["tanh"] > 0.7
 for spread in (1, 3, 10):
@@ -248,7 +248,8 @@ class ReLUExample(nn.Module):
 
 
 torch.manual_seed(0)
-for make, inputs in ((SigmoidExample, 10), (TanhExample, 10), (ReLUExample, 20)):
+examples = ((SigmoidExample, 10), (TanhExample, 10), (ReLUExample, 20))
+for make, inputs in examples:
     net = make()
     outputs = net(torch.randn(32, inputs))
     low, high = outputs.aminmax()
@@ -269,7 +270,8 @@ def lstm_cell(x, h, c, cell):
     both = F.linear(x, cell.weight_ih, cell.bias_ih)
     both = both + F.linear(h, cell.weight_hh, cell.bias_hh)
     let_in, forget, candidate, let_out = both.chunk(4, dim=1)
-    c = torch.sigmoid(forget) * c + torch.sigmoid(let_in) * torch.tanh(candidate)
+    new = torch.sigmoid(let_in) * torch.tanh(candidate)
+    c = torch.sigmoid(forget) * c + new
     return torch.sigmoid(let_out) * torch.tanh(c), c
 
 
@@ -277,21 +279,25 @@ torch.manual_seed(0)
 cell = nn.LSTMCell(3, 4)
 x, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)
 ours, theirs = lstm_cell(x, h, c, cell), cell(x, (h, c))
-lstm_error = max((a - b).abs().max().item() for a, b in zip(ours, theirs, strict=True))
+pairs = zip(ours, theirs, strict=True)
+lstm_error = max((a - b).abs().max().item() for a, b in pairs)
 print(f"largest difference from nn.LSTMCell: {lstm_error:.0e}")
 
 
 # %% inplace
 def bytes_kept(net, x):
-    # What autograd stores for the way back, each storage once, without parameters.
+    # What autograd stores for the way back, each storage once, without
+    # parameters.
     kept = {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes(), tensor  # alive, or its address is reused
+        # alive, or its address is reused
+        kept[storage.data_ptr()] = storage.nbytes(), tensor
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks
+    with hooks(pack, lambda tensor: tensor):
         output = net(x)
     for p in net.parameters():
         kept.pop(p.untyped_storage().data_ptr(), None)
@@ -305,7 +311,7 @@ def mlp(inplace):
 
 
 x = torch.randn(64, 256)
-kept_bytes = {inplace: bytes_kept(mlp(inplace), x)[0] for inplace in (False, True)}
+kept_bytes = {i: bytes_kept(mlp(i), x)[0] for i in (False, True)}
 for inplace, size in kept_bytes.items():
     print(f"inplace={inplace!s:5}  {size:,} bytes kept for the way back")
 
@@ -374,7 +380,10 @@ def in_one_step(z, target):
     return F.binary_cross_entropy_with_logits(z, target, reduction="none")
 
 
-both_ways = {"BCELoss of a sigmoid": in_two_steps, "BCEWithLogitsLoss": in_one_step}
+both_ways = {
+    "BCELoss of a sigmoid": in_two_steps,
+    "BCEWithLogitsLoss": in_one_step,
+}
 print("logit   target   loss in two steps, slope   in one step, slope")
 for target, wanted in ((0.0, (10, 20, 50)), (1.0, (-30, -50, -100))):
     for logit in wanted:
@@ -383,7 +392,8 @@ for target, wanted in ((0.0, (10, 20, 50)), (1.0, (-30, -50, -100))):
             values, slopes = loss_and_slope(loss, target)
             index = (logits - logit).abs().argmin()
             row += [values[index].item(), slopes[index].item()]
-        print("{:5d} {:8.0f} {:12.2f} {:12.2g} {:11.2f} {:7.2g}".format(logit, target, *row))
+        line = "{:5d} {:8.0f} {:12.2f} {:12.2g} {:11.2f} {:7.2g}"
+        print(line.format(logit, target, *row))
 
 # %% bce_figure
 fig, axes = plt.subplots(2, 2, figsize=(5.6, 4.6), sharex=True, sharey="row")
@@ -407,19 +417,23 @@ def draw(*shape):
     return torch.randn(*shape, generator=generator)
 
 
-# Features as they come, with a standard deviation of 100: nobody standardized them.
+# Features as they come, with a standard deviation of 100: nobody standardized
+# them.
 truth = draw(num_runs, num_features, 1)
 points = 100 * draw(num_runs, num_points, num_features)
 labels = (points @ truth > 0).float()
 bound = 1 / math.sqrt(num_features)
-first_weights = bound * (2 * torch.rand(num_runs, num_features, 1, generator=generator) - 1)
+uniform = torch.rand(num_runs, num_features, 1, generator=generator)
+first_weights = bound * (2 * uniform - 1)
 
 
 def fit(loss):
-    weights, bias = first_weights.clone().requires_grad_(), torch.zeros(num_runs, 1, 1, requires_grad=True)
+    weights = first_weights.clone().requires_grad_()
+    bias = torch.zeros(num_runs, 1, 1, requires_grad=True)
     for _ in range(steps):
         z = torch.baddbmm(bias, points, weights)  # (runs, points, 1)
-        slopes = torch.autograd.grad(loss(z, labels).mean((1, 2)).sum(), [weights, bias])
+        total = loss(z, labels).mean((1, 2)).sum()
+        slopes = torch.autograd.grad(total, [weights, bias])
         with torch.no_grad():
             weights -= rate * slopes[0]
             bias -= rate * slopes[1]
@@ -496,8 +510,9 @@ assert torch.allclose(found[0][1], found[1][1], atol=1e-8)
 
 # %% depth
 depth, width, batch, num_seeds = 50, 256, 32, 20
-# Activation, standard deviation of the weights times the root of their number of
-# inputs (None: what nn.Linear draws), and whether biases cancel a mean of 1/2.
+# Activation, standard deviation of the weights times the root of their number
+# of inputs (None: what nn.Linear draws), and whether biases cancel a mean of
+# 1/2.
 starts = {
     "sigmoid, default": (torch.sigmoid, None, False),
     "tanh, default": (torch.tanh, None, False),
@@ -513,54 +528,59 @@ starts = {
 
 
 def draw_layer(gain, centred, generator):
-    shape, options = (num_seeds, width, width), {"generator": generator, "dtype": torch.float64}
+    shape = num_seeds, width, width
+    options = {"generator": generator, "dtype": torch.float64}
     if gain is None:
         bound = 1 / math.sqrt(width)  # for weights and biases alike
         bias = bound * (2 * torch.rand(num_seeds, 1, width, **options) - 1)
         return bound * (2 * torch.rand(shape, **options) - 1), bias
     weight = gain / math.sqrt(width) * torch.randn(shape, **options)
-    bias = -weight.sum(1, keepdim=True) / 2 if centred else torch.zeros(num_seeds, 1, width).double()
-    return weight, bias
+    bias = -weight.sum(1, keepdim=True) / 2
+    return weight, bias if centred else torch.zeros_like(bias)
 
 
 def gradient_sizes(activation, gain, centred):
     # Root mean square of the gradient at the input and behind each layer.
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(num_seeds, batch, width, generator=generator, dtype=torch.float64)
+    shape = num_seeds, batch, width
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
     states = [x.requires_grad_()]
     for _ in range(depth):
         weight, bias = draw_layer(gain, centred, generator)
         states.append(activation(torch.baddbmm(bias, states[-1], weight)))
-    upstream = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    upstream = torch.randn(shape, generator=generator, dtype=torch.float64)
     slopes = torch.autograd.grad(states[-1], states, upstream)
-    return torch.stack([s.square().mean((1, 2)).sqrt() for s in slopes])  # (depth + 1, seeds)
+    sizes = [s.square().mean((1, 2)).sqrt() for s in slopes]
+    return torch.stack(sizes)  # (depth + 1, seeds)
 
 
 measured = {name: gradient_sizes(*start) for name, start in starts.items()}
 
 # %% theory
 grid = torch.linspace(-10, 10, 4001, dtype=torch.float64)
-mass = torch.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi) * (grid[1] - grid[0])
+density = torch.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi)
+mass = density * (grid[1] - grid[0])
 
 
 def predicted(activation, gain, centred):
     # Infinite width: sums are normal, and each layer multiplies the squared
     # gradient by gain² times the mean of the squared derivative.
-    square, size, factors = 1 + centred / 4, 1.0, []  # the input has mean 0 and variance 1
+    square = 1 + centred / 4  # the input has mean 0 and variance 1
+    factors = []
     for _ in range(depth):
         spread = gain**2 * square if gain else square / 3 + 1 / (3 * width)
         sums = math.sqrt(spread) * grid
         square = (mass * (activation(sums) - centred / 2) ** 2).sum().item()
         mean_slope = (mass * slope(activation, sums) ** 2).sum().item()
         factors.append((gain**2 if gain else 1 / 3) * mean_slope)
-    sizes = [size]
+    sizes = [1.0]
     for factor in reversed(factors):
         sizes.append(sizes[-1] * math.sqrt(factor))
     return torch.tensor(sizes[::-1])
 
 
 theory = {name: predicted(*start) for name, start in starts.items()}
-at_input = {name: sizes[0].median().item() for name, sizes in measured.items()}
+at_input = {name: s[0].median().item() for name, s in measured.items()}
 print(f"gradient at the input of {depth} layers, {num_seeds} seeds")
 print("                           median    least     most   theory")
 for name, sizes in measured.items():
@@ -654,19 +674,22 @@ for name, sizes in measured.items():
 
 # %% data
 num_train, num_choose, num_test = 1000, 1000, 2000
-train_set, other_set = images(num_train=num_train, num_test=num_choose + num_test, seed=0)
+num_other = num_choose + num_test
+train_set, other_set = images(num_train=num_train, num_test=num_other, seed=0)
 
 
 def prepare(pictures):
     # 14x14 by averaging, so that many nets train in seconds; (pictures, 196)
-    return F.avg_pool2d(standardize(pictures, train=train_set.images), 2).flatten(1)
+    standard = standardize(pictures, train=train_set.images)
+    return F.avg_pool2d(standard, 2).flatten(1)
 
 
 train_x, train_y = prepare(train_set.images), train_set.labels
 choose_x, test_x = prepare(other_set.images).split([num_choose, num_test])
 choose_y, test_y = other_set.labels.split([num_choose, num_test])
 data_source = train_set.source
-print(f"{data_source}: {num_train} to train, {num_choose} to choose, {num_test} to test")
+print(f"{data_source}: {num_train} pictures to train on,")
+print(f"{num_choose} to choose by, {num_test} to test with")
 
 
 # %% nets
@@ -675,10 +698,14 @@ def make_nets(sizes, gain, seeds, centred=False):
     per_seed = []
     for seed in seeds:
         draws = torch.Generator().manual_seed(seed)
-        per_seed.append([torch.randn(n, m, generator=draws) / math.sqrt(n) for n, m in pairwise(sizes)])
-    weights = [gain * torch.stack(layer) for layer in zip(*per_seed, strict=True)]
+        layers = []
+        for n, m in pairwise(sizes):
+            layers.append(torch.randn(n, m, generator=draws) / math.sqrt(n))
+        per_seed.append(layers)
+    by_layer = zip(*per_seed, strict=True)
+    weights = [gain * torch.stack(layer) for layer in by_layer]
     weights[-1] = weights[-1] / gain  # no activation follows the last layer
-    biases = [torch.zeros(len(per_seed), 1, weight.shape[2]) for weight in weights]
+    biases = [torch.zeros(len(w), 1, w.shape[2]) for w in weights]
     if centred:  # sigmoid(2z) is tanh(z), halved and moved up by 1/2
         weights[0], weights[-1] = weights[0] / 2, 2 * weights[-1]
         for weight, bias in zip(weights[1:], biases[1:], strict=True):
@@ -704,8 +731,8 @@ def batches(seeds, epochs, size=50):
     # Each net draws its own order from its seed.
     orders = [torch.Generator().manual_seed(1000 + seed) for seed in seeds]
     for _ in range(epochs):
-        shuffled = torch.stack([torch.randperm(num_train, generator=g) for g in orders])
-        yield from shuffled.split(size, dim=1)
+        shuffled = [torch.randperm(num_train, generator=g) for g in orders]
+        yield from torch.stack(shuffled).split(size, dim=1)
 
 
 @torch.no_grad()
@@ -736,25 +763,31 @@ def train(activation, gain, centred, hidden):
         with torch.no_grad():
             for parameter, step in zip(nets, slopes, strict=True):
                 parameter -= lr * step
-    found = {}
-    for name, x, y in (("choose", choose_x, choose_y), ("test", test_x, test_y)):
-        found[name] = score(nets, x, y, activation).view(len(rates), num_repeats)
-    return found
+    shape = len(rates), num_repeats
+    return {
+        "choose": score(nets, choose_x, choose_y, activation).view(shape),
+        "test": score(nets, test_x, test_y, activation).view(shape),
+    }
 
 
 few, many = 2, 10
-trained = {hidden: {kind: train(*start, hidden) for kind, start in kinds.items()} for hidden in (few, many)}
+trained = {few: {}, many: {}}
+for hidden, results in trained.items():
+    for kind, start in kinds.items():
+        results[kind] = train(*start, hidden)
 
 # %% compare
 best = {}
-print("test accuracy at the learning rate that was best on the pictures to choose by")
+print("test accuracy at the rate that was best on the pictures to choose by")
 for hidden, results in trained.items():
     print(f"{hidden} hidden layers")
     for kind, found in results.items():
         chosen = found["choose"].mean(1).argmax().item()
         best[hidden, kind] = found["test"][chosen]
         low, high = best[hidden, kind].aminmax()
-        print(f"  {kind:24} rate {rates[chosen]:4} mean {best[hidden, kind].mean():.3f} ({low:.3f} to {high:.3f})")
+        mean = best[hidden, kind].mean()
+        print(f"  {kind:24} rate {rates[chosen]:4} mean {mean:.3f}", end="")
+        print(f" ({low:.3f} to {high:.3f})")
 
 # %% compare_figure
 fig, axes = plt.subplots(2, 1, figsize=(5.6, 6), sharex=True)
@@ -812,8 +845,11 @@ assert relu_over_sigmoid_few >= 17
 assert centred_over_plain_few >= 16
 
 # claim: relu-breaks-first
-assert trained[few]["ReLU, gain √2"]["test"][-1].mean() < 0.4
-assert trained[few]["tanh, gain 1"]["test"][-1].mean() > 0.6
+relu_at_last = trained[few]["ReLU, gain √2"]["test"][-1].mean().item()
+tanh_at_last = trained[few]["tanh, gain 1"]["test"][-1].mean().item()
+last_rate = rates[-1]
+assert relu_at_last < 0.4
+assert tanh_at_last > relu_at_last + 0.2
 
 # %% dead
 dead_rates, dead_seeds, dead_epochs = [0.001, 0.003, 0.01, 0.03, 0.1], 20, 10
@@ -822,7 +858,8 @@ two_hidden = [196, 64, 64, 10]
 
 @torch.no_grad()
 def dead_units(nets):
-    # Units whose input is not positive for any training picture: (layers, nets, units).
+    # Units whose input is not positive for any training picture:
+    # (layers, nets, units).
     _, sums = forward(nets, train_x.expand(len(nets[0]), -1, -1), torch.relu)
     return torch.stack([(z <= 0).all(1) for z in sums])
 
@@ -831,7 +868,8 @@ def train_with(optimizer, nets, first, last):
     for index, picks in enumerate(batches(range(dead_seeds), last)):
         if index >= first * num_train // 50:
             optimizer.zero_grad()
-            losses(nets, train_x[picks], train_y[picks], torch.relu).sum().backward()
+            loss = losses(nets, train_x[picks], train_y[picks], torch.relu)
+            loss.sum().backward()
             optimizer.step()
 
 
@@ -844,7 +882,7 @@ for rate in dead_rates:
     nets_after[rate], dead_after[rate] = nets, dead_units(nets)
 
 share_at_start = dead_at_start.float().mean((1, 2)).tolist()
-print(f"dead at the start: {share_at_start[0]:.3f} and {share_at_start[1]:.3f} of the two layers")
+print("dead at the start: {:.3f} and {:.3f}".format(*share_at_start))
 print("learning rate   first layer  second layer  test accuracy")
 dead_share, dead_accuracy = {}, {}
 for rate in dead_rates:
@@ -872,24 +910,25 @@ axes[1].set_xlabel("learning rate of Adam")
 
 # %% revive
 revive_rate, revive_epochs = 0.03, 10
-nets = [parameter.detach().clone().requires_grad_() for parameter in nets_after[revive_rate]]
+nets = [p.detach().clone().requires_grad_() for p in nets_after[revive_rate]]
 was_dead = dead_after[revive_rate]
 
 # Their gradients on all training pictures
 whole = train_x.expand(dead_seeds, -1, -1), train_y.expand(dead_seeds, -1)
 slopes = torch.autograd.grad(losses(nets, *whole, torch.relu).sum(), nets)
-gradient_of_dead = max(
-    weight_slope.mT[dead].abs().max().item() for weight_slope, dead in zip(slopes[:2], was_dead, strict=True)
-)
+of_dead = [g.mT[dead] for g, dead in zip(slopes[:2], was_dead, strict=True)]
+gradient_of_dead = max(incoming.abs().max().item() for incoming in of_dead)
 weights_before = nets[0].detach().clone()
 
 # Ten more epochs, now with a small learning rate and plain SGD
 small_rate = 0.01
-train_with(torch.optim.SGD(nets, lr=small_rate), nets, dead_epochs, dead_epochs + revive_epochs)
+last_epoch = dead_epochs + revive_epochs
+train_with(torch.optim.SGD(nets, lr=small_rate), nets, dead_epochs, last_epoch)
 back = was_dead & ~dead_units(nets)
 num_dead, num_back = was_dead.sum((1, 2)).tolist(), back.sum((1, 2)).tolist()
 for layer in (0, 1):
-    print(f"layer {layer + 1}: {num_dead[layer]} dead units, {num_back[layer]} came back")
+    print(f"layer {layer + 1}: {num_dead[layer]} dead units,", end="")
+    print(f" {num_back[layer]} came back")
 
 # New incoming weights for the dead units of the first layer
 fresh = make_nets(two_hidden, math.sqrt(2), range(100, 100 + dead_seeds))
@@ -907,7 +946,7 @@ some = dead_rates[2]
 rough_first = dead_mean[rough][0]
 
 # claim: few-are-dead-at-the-start
-assert share_at_start[0] == 0
+assert share_at_start[0] < 0.01
 assert share_at_start[1] < 0.03
 
 # claim: larger-steps-kill-more
@@ -926,6 +965,8 @@ assert accuracy_mean[rough] < accuracy_mean[gentle] - 0.1
 # claim: dead-units-get-no-gradient
 assert gradient_of_dead == 0
 assert torch.equal(nets[0].detach().mT[was_dead[0]], weights_before.mT[was_dead[0]])
+for bias_slope, dead in zip(slopes[3:5], was_dead, strict=True):
+    assert bias_slope.squeeze(1)[dead].abs().max() == 0
 alive_slope = slopes[0].mT[~was_dead[0]].abs().amax(1)
 assert (alive_slope > 0).float().mean() > 0.95
 
@@ -951,7 +992,7 @@ three = {
     "x.clamp(min=0)": lambda x: x.clamp(min=0),
     "torch.maximum(x, 0)": lambda x: torch.maximum(x, zero),
 }
-slopes_at_zero = {name: slope(function, zero).item() for name, function in three.items()}
+slopes_at_zero = {name: slope(f, zero).item() for name, f in three.items()}
 for name, found in slopes_at_zero.items():
     print(f"{name:20} slope at 0: {found}")
 
@@ -971,14 +1012,15 @@ for name, activation in (("ReLU", nn.ReLU()), ("tanh", nn.Tanh())):
 # %% trap_twice
 def perfect(z, target):
     # The least loss that any logit reaches.
-    return min(F.binary_cross_entropy_with_logits(z, torch.full_like(z, target), reduction="none").tolist())
+    return in_one_step(z, torch.full_like(z, target)).min().item()
 
 
 z = torch.linspace(-50, 50, 101)
 floors = {target: perfect(torch.sigmoid(z), target) for target in (0.0, 1.0)}
 floors_right = {target: perfect(z, target) for target in (0.0, 1.0)}
 for target, floor in floors.items():
-    print(f"target {target:.0f}: at least {floor:.3f} behind two sigmoids, {floors_right[target]:.3f} behind one")
+    right = floors_right[target]
+    print(f"target {target:.0f}: least loss {floor:.3f}, rightly {right:.3f}")
 
 # %% trap_threshold
 torch.manual_seed(0)
@@ -986,18 +1028,16 @@ net = SigmoidExample()
 x = torch.randn(1000, 10)
 by_probability = net.probability(x) > 0.5
 by_logit_wrong, by_logit = net(x) > 0.5, net(x) > 0
-print(f"logit > 0.5 agrees on {(by_logit_wrong == by_probability).float().mean():.1%}")
-print(f"logit > 0   agrees on {(by_logit == by_probability).float().mean():.1%}")
+for name, guess in (("logit > 0.5", by_logit_wrong), ("logit > 0", by_logit)):
+    agrees = (guess == by_probability).float().mean()
+    print(f"{name:11} agrees on {agrees:.1%}")
 
 # %% trap_inplace
 x = torch.randn(4, requires_grad=True)
 messages = []
-for name, overwrite in (
-    ("a leaf", lambda: F.relu_(x)),
-    ("what sigmoid has kept", lambda: F.relu_(torch.sigmoid(x)).sum().backward()),
-):
+for name, y in (("a leaf", x), ("what sigmoid has kept", torch.sigmoid(x))):
     try:
-        overwrite()
+        F.relu_(y).sum().backward()
     except RuntimeError as error:
         messages.append(str(error))
         print(f"{name}: {str(error)[:60]}…")
@@ -1013,7 +1053,8 @@ def sigmoid_of_abs(x):
 
 
 for function in (sigmoid_of_abs, sigmoid):
-    print(f"{function.__name__:15} slope at 0: {slope(function, zero).item()}")
+    at_zero = slope(function, zero).item()
+    print(f"{function.__name__:15} slope at 0: {at_zero}")
 
 # %% check_traps
 # claim: three-slopes-at-zero
@@ -1061,15 +1102,20 @@ num_nets, born_depth = 4000, 20
 born = {}
 generator = torch.Generator().manual_seed(0)
 for narrow in (2, 3, 4, 6):
-    h, inputs = torch.randn(num_nets, 30, 2, generator=generator), 2
+    inputs = 2
+    h = torch.randn(num_nets, 30, inputs, generator=generator)
     for _ in range(born_depth):
         weight = torch.randn(num_nets, inputs, narrow, generator=generator)
         h, inputs = torch.relu(h @ weight), narrow
-        h = h / h.amax((1, 2), keepdim=True).clamp(min=1e-30)  # sizes do not matter here
+        # sizes do not matter here
+        h = h / h.amax((1, 2), keepdim=True).clamp(min=1e-30)
     zero_output = (h == 0).all(2)
-    for_one, for_all = zero_output[:, 0].float().mean().item(), zero_output.all(1).float().mean().item()
-    born[narrow] = for_one, 1 - (1 - 2.0**-narrow) ** born_depth, for_all
-    print("width {}: one input {:.3f}, formula {:.3f}; all 30 inputs {:.3f}".format(narrow, *born[narrow]))
+    for_one = zero_output[:, 0].float().mean().item()
+    for_all = zero_output.all(1).float().mean().item()
+    formula = 1 - (1 - 2.0**-narrow) ** born_depth
+    born[narrow] = for_one, formula, for_all
+    print(f"width {narrow}: one input {for_one:.3f}, formula {formula:.3f}", end="")
+    print(f"; all 30 inputs {for_all:.3f}")
 
 # %% solution_logits
 naive = torch.log(torch.sigmoid(torch.tensor([-200.0, 0.0, 200.0])))
