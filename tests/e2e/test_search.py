@@ -34,6 +34,12 @@ def find(browser: Browser, home: str, query: str) -> list[str]:
         ("", "weight decay", "regularization/weight_decay/"),
         ("en/", "weight decay", "regularization/weight_decay/"),
         ("en/", "train eval", "dropout/train_and_eval/"),
+        ("", "批归一化", "normalization/batch_norm/"),
+        ("", "批标准化", "normalization/batch_norm/"),
+        ("", "归一化", "normalization/why_normalize/"),
+        ("", "暂退法", "dropout/dropout/"),
+        ("en/", "momentum", "normalization/batch_norm/"),
+        ("en/", "batch norm", "normalization/batch_norm/"),
     ],
 )
 def test_typing_finds_the_page(browser: Browser, address: str, root: str, query: str, expected: str) -> None:
