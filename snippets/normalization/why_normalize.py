@@ -590,13 +590,15 @@ assert (normed[one, 3:].median(1).values > 0.3).all()
 assert (normed[one, 3] > 0.4).all()
 
 # claim: batch-norm-wins-at-its-best
-wins = (normed.amax((0, 1)) > plain.amax((0, 1))).sum().item()
-assert wins == grid_seeds
+at_best = {name: found.flatten(0, 1)[middle[name].argmax()] for name, found in accuracy.items()}
+wins = (at_best["batch norm"] > at_best["no norm"]).sum().item()
+assert wins >= grid_seeds - 1
 
 # claim: larger-weights-want-larger-rates
 best = middle["batch norm"].argmax(1)
 assert best[-1] >= best[0] + 2
 assert (normed[-1, 0] < normed[0, 0] - 0.3).all()  # care is needed after all
+assert middle["batch norm"][-1, 0] < 0.25
 
 
 # %% scale_is_rate
