@@ -412,7 +412,7 @@ for name, (forwards, slopes) in {**walks, "centred": centred_walk}.items():
     parts = forwards[shown_layer - 1], forwards[-1], slopes[0]
     found = [torch.quantile(part.flatten(), quantiles) for part in parts]
     ends[name] = [part.tolist() for part in found]
-    columns = [" ".join(f"{q:7.0e}" for q in part) for part in ends[name]]
+    columns = [" ".join(f"{q:5.0e}" for q in part) for part in ends[name]]
     print(f"{name:10}" + "   ".join(columns))
 
 # %% depth_figure
@@ -824,8 +824,8 @@ untouched = [first_slope * math.exp(-strength * each) for strength in strengths]
 print("weight decay            " + "".join(f"{s:16}" for s in strengths))
 print("mean slope (accuracy)")
 for (num_slopes, spare), runs in decay_runs.items():
-    kind = "one a channel" if num_slopes > 1 else "one a layer  "
-    kind += ", spared " if spare else ", decayed"
+    kind = "one a channel" if num_slopes > 1 else "one a layer"
+    kind += ", spared" if spare else ", decayed"
     row = [f"{s.mean():8.2f} ({a.mean():.3f})" for s, a in runs]
     print(f"{kind:24}" + "".join(row))
 row = [f"{slope_left:8.2f}        " for slope_left in untouched]

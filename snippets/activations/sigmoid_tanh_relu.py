@@ -449,7 +449,7 @@ silent = ((slopes.abs() < 1e-6) & wrong).sum() / wrong.sum()
 silent = silent.item()
 print(f"wrong at the start and nearly without gradient: {silent:.0%}")
 for name, accuracy in fitted.items():
-    print(f"{name:21} right after training: {accuracy.mean():.3f}")
+    print(f"{name:21} training accuracy {accuracy.mean():.3f}")
 
 # %% check_bce
 two_steps, one_step = fitted.values()
