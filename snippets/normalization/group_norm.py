@@ -4,6 +4,7 @@
 # ---
 
 # %% scratch
+import copy
 import inspect
 import math
 from functools import partial
@@ -74,14 +75,15 @@ for y in (library.group_norm(far, 2), F.group_norm(far, 2)):
 # claim: gradient-formula
 x, upstream = torch.randn(2, 6, 8, 3, 5).double()
 gamma = torch.randn(8).double()
-leaf = x.clone().requires_grad_()
-F.group_norm(leaf, 2, weight=gamma, eps=0).backward(upstream)
-rows = x.view(6, 2, -1)
-x_hat = F.group_norm(x, 2, eps=0).view(6, 2, -1)
 g = (upstream * gamma[:, None, None]).view(6, 2, -1)
-std = rows.std(2, keepdim=True, correction=0)
-mean_g, mean_gx = g.mean(2, keepdim=True), (g * x_hat).mean(2, keepdim=True)
-assert torch.allclose(leaf.grad.view(6, 2, -1), (g - mean_g - x_hat * mean_gx) / std)
+variance = x.view(6, 2, -1).var(2, keepdim=True, correction=0)
+for eps in (0.1, 1e-5, 0.0):
+    leaf = x.clone().requires_grad_()
+    F.group_norm(leaf, 2, weight=gamma, eps=eps).backward(upstream)
+    x_hat = F.group_norm(x, 2, eps=eps).view(6, 2, -1)
+    mean_g, mean_gx = g.mean(2, keepdim=True), (g * x_hat).mean(2, keepdim=True)
+    by_formula = (g - mean_g - x_hat * mean_gx) / torch.sqrt(variance + eps)
+    assert torch.allclose(leaf.grad.view(6, 2, -1), by_formula, atol=1e-10)
 
 # claim: no-modes-and-no-buffers
 for layer in (nn.GroupNorm(2, 8), nn.LayerNorm([8, 3, 5]), nn.InstanceNorm2d(8)):
@@ -125,8 +127,9 @@ for shape, groups in (
 ):
     x = torch.randn(shape)
     layer = nn.GroupNorm(groups, shape[1])
-    assert layer(x).shape == shape
-    statistics = shape[0] * groups
+    behind = layer(x).reshape(shape[0], groups, -1)
+    # Each mean that was subtracted leaves one mean of 0.
+    statistics = (behind.mean(2).abs() < 1e-5).sum().item()
     each, gammas = x.numel() // statistics, layer.weight.numel()
     counts[shape, groups] = statistics, each, gammas
     line = f"{shape!s:17} {groups:6d} {statistics:11d} {each:16d}"
@@ -141,6 +144,15 @@ assert output.mean((2, 3)).abs().min() > 1e-3  # single channels have no mean 0
 assert counts[(2, 4, 3, 3), 2][0] == 2 * 2
 assert counts[(2, 4, 3, 3), 4][0] == 2 * 4 != 2 * (4 // 4)
 assert counts[(20, 64, 32, 32), 8] == (160, 8192, 64)
+for (shape, groups), (statistics, each, gammas) in counts.items():
+    y = nn.GroupNorm(groups, shape[1])(5 + torch.randn(shape))
+    assert y.shape == shape and gammas == shape[1]
+    in_rows = y.reshape(shape[0], groups, -1)
+    assert in_rows.shape == (shape[0], groups, each)
+    assert in_rows.mean(2).abs().max() < 1e-5
+    assert in_rows.mean(2).numel() == statistics
+    first_part = in_rows[..., : each // 2].mean(2)  # parts have no mean of 0
+    assert first_part.abs().max() > 0.01
 
 # claim: affine-is-per-channel
 assert nn.GroupNorm(2, 4).weight.shape == nn.GroupNorm(2, 4).bias.shape == (4,)
@@ -159,8 +171,13 @@ assert (post_output[0] - post_output[1]).abs().max() < 1e-4
 
 # claim: signature-of-today
 signature = inspect.signature(nn.GroupNorm).parameters
-assert list(signature)[:4] == ["num_groups", "num_channels", "eps", "affine"]
+first_four = ["num_groups", "num_channels", "eps", "affine"]
+assert list(signature) == [*first_four, "device", "dtype", "bias"]
+for name in first_four[:2]:
+    assert signature[name].default is inspect.Parameter.empty
+assert (signature["eps"].default, signature["affine"].default) == (1e-5, True)
 assert signature["bias"].default is True
+assert signature["bias"].kind is inspect.Parameter.KEYWORD_ONLY
 
 # %% identities
 torch.manual_seed(0)
@@ -674,23 +691,27 @@ as_batch = F.group_norm(picture, 2)  # 4 samples of 8 channels
 assert torch.equal(silent, as_batch)
 
 # %% solution_count
-x = torch.randn(20, 64, 32, 32)
+x, counted = torch.randn(20, 64, 32, 32), {}
 for groups in (1, 8, 64):
-    statistics, each = 20 * groups, 64 // groups * 32 * 32
+    in_rows = F.group_norm(x, groups).reshape(20, groups, -1)
+    means = in_rows.mean(2)
+    statistics = (means.abs() < 1e-5).sum().item()
+    counted[groups] = statistics, each = statistics, in_rows.shape[2]
     print(f"{groups:2d} groups: {statistics:4d} means of {each:5d} numbers")
-    assert statistics * each == x.numel()
 
 # %% solution_bias
 torch.manual_seed(0)
 pictures = torch.randn(8, 3, 12, 12)
+bias_share, sum_share = {}, {}
 for groups in (16, 4, 1):
     conv = nn.Conv2d(3, 16, 3)
     F.group_norm(conv(pictures), groups).pow(3).mean().backward()
-    ratio = conv.bias.grad.abs().max() / conv.weight.grad.abs().max()
-    print(f"{groups:2d} groups: bias {ratio:.4f} times the weight's gradient")
-    assert (ratio < 1e-3) == (groups == 16)
+    of_weight = conv.weight.grad.abs().max()
     in_groups = conv.bias.grad.view(groups, -1).sum(1)
-    assert in_groups.abs().max() < 1e-3 * conv.weight.grad.abs().max()
+    bias_share[groups] = (conv.bias.grad.abs().max() / of_weight).item()
+    sum_share[groups] = (in_groups.abs().max() / of_weight).item()
+    print(f"{groups:2d} groups: bias {bias_share[groups]:.4f}", end="")
+    print(f" times the weight's gradient, sum {sum_share[groups]:.4f}")
 
 
 # %% solution_convert
@@ -711,6 +732,33 @@ net = nn.Sequential(
     nn.BatchNorm2d(24),
     nn.Sequential(nn.ReLU(), nn.Conv2d(24, 16, 3), nn.BatchNorm2d(16)),
 )
-print(to_group_norm(net, num_groups=32))
-assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
-assert net(pictures[:1]).shape == (1, 16, 8, 8)
+for _ in range(100):  # running statistics that fit the weights
+    net(torch.randn(32, 3, 12, 12))
+most_groups, converted = 32, to_group_norm(copy.deepcopy(net), 32)
+print(converted)
+conversion_gaps = {}
+for mode in (True, False):
+    before, after = net.train(mode)(pictures), converted.train(mode)(pictures)
+    gap = (after - before).std() / before.std()
+    conversion_gaps["train()" if mode else "eval()"] = gap.item()
+for mode, gap in conversion_gaps.items():
+    print(f"{mode:8} the outputs differ by {gap:.0%} of their spread")
+
+# %% check_solutions
+# claim: means-times-numbers-is-the-size
+assert counted == {1: (20, 65536), 8: (160, 8192), 64: (1280, 1024)}
+for groups, (statistics, each) in counted.items():
+    assert statistics == 20 * groups and each == 64 // groups * 32 * 32
+    assert statistics * each == x.numel()
+
+# claim: only-the-common-part-of-biases-is-lost
+assert bias_share[16] < 1e-3
+assert bias_share[4] > 1e-3 and bias_share[1] > 1e-3
+assert all(share < 1e-3 for share in sum_share.values())
+
+# claim: conversion-changes-the-outputs
+assert not any(isinstance(layer, nn.BatchNorm2d) for layer in converted.modules())
+kept = zip(converted.parameters(), net.parameters(), strict=True)
+assert all(torch.equal(a, b) for a, b in kept)
+assert converted(pictures[:1]).shape == (1, 16, 8, 8)
+assert all(gap > 0.02 for gap in conversion_gaps.values())

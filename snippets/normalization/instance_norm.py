@@ -163,15 +163,19 @@ for spatial, space in {1: (7,), 2: (3, 5), 3: (2, 3, 4)}.items():
 # claim: gradient-formula
 x, upstream = torch.randn(2, 6, 4, 3, 5).double()
 gamma = torch.randn(4).double()
-leaf = x.clone().requires_grad_()
-F.instance_norm(leaf, weight=gamma, eps=0).backward(upstream)
-x_hat = F.instance_norm(x, eps=0)
 g = upstream * gamma[:, None, None]
 mean_g = g.mean((2, 3), keepdim=True)
-mean_gx = (g * x_hat).mean((2, 3), keepdim=True)
-std = x.std((2, 3), keepdim=True, correction=0)
-assert torch.allclose(leaf.grad, (g - mean_g - x_hat * mean_gx) / std)
-assert leaf.grad.sum((2, 3)).abs().max() < 1e-10
+variance = x.var((2, 3), keepdim=True, correction=0)
+for eps in (0.1, 1e-5, 0.0):
+    leaf = x.clone().requires_grad_()
+    F.instance_norm(leaf, weight=gamma, eps=eps).backward(upstream)
+    x_hat = F.instance_norm(x, eps=eps)
+    mean_gx = (g * x_hat).mean((2, 3), keepdim=True)
+    by_formula = (g - mean_g - x_hat * mean_gx) / torch.sqrt(variance + eps)
+    assert torch.allclose(leaf.grad, by_formula, atol=1e-10)
+
+    # claim: gradient-of-a-map-sums-to-zero
+    assert leaf.grad.sum((2, 3)).abs().max() < 1e-10
 
 # claim: other-layers-are-this-one
 as_torch = F.instance_norm(x)
@@ -212,10 +216,10 @@ for name, shape in (
 ):
     x = torch.randn(shape)
     layer = getattr(nn, name)(shape[1], affine=True)
-    assert layer(x).shape == shape
-    # How many means: as many as the axes behind the channels leave.
-    counts[name] = (x.flatten(2).mean(2).numel(), layer.weight.numel())
-    statistics, gammas = counts[name]
+    behind = layer(x).flatten(2)
+    # Each mean that was subtracted leaves one mean of 0.
+    statistics = (behind.mean(2).abs() < 1e-5).sum().item()
+    counts[name] = statistics, gammas = statistics, layer.weight.numel()
     print(f"{name:15} {shape!s:18} {statistics:10d} {gammas:16d}")
 
 # %% check_by_hand
@@ -227,8 +231,9 @@ assert torch.isclose(by_hand, output[2, 0, 1, 1], atol=1e-5)
 
 # claim: constants-hide-everything
 assert hidden.abs().max() < 1e-3  # rounding leaves a trace of 3 - 3
-for other in (nn.LayerNorm([2, 2]), nn.BatchNorm2d(3), nn.GroupNorm(3, 3)):
-    assert other(constant).abs().max() < 1e-3
+assert nn.BatchNorm2d(3)(constant).abs().max() < 1e-3
+assert nn.LayerNorm([3, 2, 2])(constant).abs().max() > 1
+assert nn.GroupNorm(1, 3)(constant).abs().max() > 1
 assert torch.equal(constant[0], constant[1])
 assert torch.equal(constant[0], constant[2])
 
@@ -238,22 +243,30 @@ assert counts == {
     "InstanceNorm2d": (20 * 64, 64),
     "InstanceNorm3d": (2 * 4, 4),
 }
+for name, shape in (
+    ("InstanceNorm1d", (8, 16, 100)),
+    ("InstanceNorm2d", (20, 64, 32, 32)),
+    ("InstanceNorm3d", (2, 4, 8, 16, 16)),
+):
+    x = 5 + torch.randn(shape)
+    layer = getattr(nn, name)(shape[1], affine=True)
+    y = layer(x)
+    assert y.shape == shape and layer.weight.shape == shape[1:2]
+    assert y.flatten(2).mean(2).abs().max() < 1e-5
+    halves = y.flatten(2).unflatten(2, (2, -1)).mean(3)  # no mean of their own
+    assert halves.abs().max() > 0.01
 
 # claim: signature-of-today
-signature = inspect.signature(nn.InstanceNorm2d).parameters
-assert list(signature)[:5] == [
-    "num_features",
-    "eps",
-    "momentum",
-    "affine",
-    "track_running_stats",
-]
-assert "bias" in signature
-assert [signature[name].default for name in ("eps", "momentum", "bias")] == [
-    1e-5,
-    0.1,
-    True,
-]
+whole_signature = inspect.signature(nn.InstanceNorm2d)
+assert inspect.signature(nn.InstanceNorm1d) == whole_signature
+assert inspect.signature(nn.InstanceNorm3d) == whole_signature
+signature = whole_signature.parameters
+first_five = ["num_features", "eps", "momentum", "affine", "track_running_stats"]
+assert list(signature) == [*first_five, "device", "dtype", "bias"]
+assert signature["num_features"].default is inspect.Parameter.empty
+assert [signature[name].default for name in first_five[1:]] == [1e-5, 0.1, False, False]
+assert signature["bias"].default is True
+assert signature["bias"].kind is inspect.Parameter.KEYWORD_ONLY
 
 # claim: affine-is-off-by-default
 plain = nn.InstanceNorm2d(64)
@@ -713,13 +726,11 @@ changed = {
     "x²": x.square(),
     "turned": x.rot90(1, (2, 3)),
 }
+gaps = {}
 for name, other in changed.items():
-    gap = (F.instance_norm(other, eps=1e-8) - y).abs().mean()
-    print(f"{name:12} mean change {gap:.4f}")
-negative = F.instance_norm(1 - x, eps=1e-8)
-assert torch.allclose(negative, -y, atol=1e-3)
-turned = F.instance_norm(x.rot90(1, (2, 3)), eps=1e-8)
-assert torch.allclose(turned, y.rot90(1, (2, 3)), atol=1e-4)
+    gap = F.instance_norm(other, eps=1e-8) - y
+    gaps[name] = gap.abs().mean().item()
+    print(f"{name:12} mean change {gaps[name]:.4f}")
 
 # %% solution_bias
 torch.manual_seed(0)
@@ -728,12 +739,34 @@ loss = F.instance_norm(conv(x)).pow(3).mean()
 loss.backward()
 print(f"weight: largest gradient {conv.weight.grad.abs().max():.0e}")
 print(f"bias:   largest gradient {conv.bias.grad.abs().max():.0e}")
-assert conv.bias.grad.abs().max() < 1e-3 * conv.weight.grad.abs().max()
 
 # %% solution_reshape
 maps = torch.randn(6, 4, 5, 5)
 as_channels = maps.view(1, 6 * 4, 5, 5)
 by_batch_norm = F.batch_norm(as_channels, None, None, training=True)
-y = by_batch_norm.view(6, 4, 5, 5)
-assert torch.allclose(y, F.instance_norm(maps), atol=1e-5)
-print("one sample of 24 channels: the same numbers")
+reshaped = by_batch_norm.view(6, 4, 5, 5)
+gap = (reshaped - F.instance_norm(maps)).abs().max()
+print(f"one sample of 24 channels differs by {gap:.5f}")
+
+# %% check_solutions
+# claim: what-it-cannot-take-away
+assert gaps["0.3 x + 0.5"] < 1e-3
+negative = F.instance_norm(1 - x, eps=1e-8)
+assert torch.allclose(negative, -y, atol=1e-3)
+assert gaps["1 - x"] > 0.5
+assert gaps["x²"] > 0.05
+both = torch.stack([F.instance_norm(x.square()).flatten(), y.flatten()])
+assert torch.corrcoef(both)[0, 1] < 0.995
+turned = F.instance_norm(x.rot90(1, (2, 3)), eps=1e-8)
+assert torch.allclose(turned, y.rot90(1, (2, 3)), atol=1e-4)
+assert gaps["turned"] > 0.5
+
+# claim: bias-in-front-is-idle
+assert conv.bias.grad.abs().max() < 1e-3 * conv.weight.grad.abs().max()
+with torch.no_grad():
+    before = F.instance_norm(conv(x))
+    conv.bias += 7
+    assert torch.allclose(F.instance_norm(conv(x)), before, atol=1e-3)
+
+# claim: instance-norm-out-of-batch-norm
+assert torch.allclose(reshaped, F.instance_norm(maps), atol=1e-5)
