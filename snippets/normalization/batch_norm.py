@@ -1414,9 +1414,9 @@ keras_default, share_left = 0.99, 0.05
 momentum = 1 - keras_default
 exactly = math.log(share_left) / math.log(1 - momentum)
 needed, start_shares = math.ceil(exactly), {}
-layer = nn.BatchNorm1d(1, momentum=momentum)
+layer = nn.BatchNorm1d(1, momentum=momentum).double()
 for step in range(1, needed + 1):
-    layer(torch.full((8, 1), true_mean))
+    layer(torch.full((8, 1), true_mean).double())
     left = 1 - layer.running_mean.item() / true_mean
     if step in (needed - 1, needed):
         start_shares[step] = left
