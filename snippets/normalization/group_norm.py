@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from reglab import group_norm as library
 from reglab.data import images, standardize
-from reglab.stacked_conv import StackedConvNet
+from reglab.stacked_cnn import StackedCNN
 
 torch.set_num_threads(1)
 
@@ -365,7 +365,7 @@ def fit(make, batch_size):
     for seed in range(num_seeds):
         torch.manual_seed(seed)  # norms draw no numbers: equal weights
         nets.append(make())
-    stack = StackedConvNet(nets)  # all seeds' nets, computed side by side
+    stack = StackedCNN(nets)  # all seeds' nets, computed side by side
     # The learning rate in proportion to the batch, and down to 0.
     lr = lr_large * batch_size / large
     optimizer = torch.optim.SGD(stack.parameters(), lr, momentum)

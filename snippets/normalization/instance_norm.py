@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from reglab import instance_norm as library
 from reglab.data import banknotes, images
-from reglab.stacked_conv import StackedConvNet
+from reglab.stacked_cnn import StackedCNN
 
 torch.set_num_threads(1)
 notes = banknotes(40, seed=3)
@@ -384,7 +384,7 @@ def make_stack(norm, num_classes=10):
     for seed in range(num_seeds):
         torch.manual_seed(seed)  # norms draw no numbers: equal weights
         nets.append(make_net(norm, num_classes))
-    return StackedConvNet(nets)  # all seeds' nets, computed side by side
+    return StackedCNN(nets)  # all seeds' nets, computed side by side
 
 
 # %% train

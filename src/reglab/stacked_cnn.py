@@ -23,10 +23,14 @@ class StackedCNN(nn.Module):
     calling operations, many nets cost little more than one.
 
     Args:
-        nets: `nn.Sequential`s of the layers `nn.Conv2d`, `nn.BatchNorm2d`, `nn.GroupNorm`, `nn.InstanceNorm2d` (without
-            running statistics), `nn.LayerNorm` over all of C×H×W, `nn.Identity`, `nn.ReLU`, `nn.Flatten` and, at the
-            end, `nn.Linear`; they are copied. At one place the nets may have different normalization layers; nets with
-            the same one should follow each other, since what follows each other is computed at once.
+        nets: `nn.Sequential`s of `nn.Conv2d`, the normalization layers `nn.BatchNorm2d`, `nn.GroupNorm`,
+            `nn.InstanceNorm2d` and `nn.LayerNorm` over all of C×H×W, pooling, `nn.ReLU` and `nn.Identity`, then
+            `nn.Flatten` and linear layers; they are copied. At one place the nets may have different normalization
+            layers; nets with the same one should follow each other, since what follows each other is computed at once.
+
+    Attributes:
+        num_nets: how many nets there are.
+        layers: the stacked layers, in order.
 
     Raises:
         ValueError: no net, nets of different depth, or layers that cannot stand side by side.
@@ -50,6 +54,9 @@ class StackedCNN(nn.Module):
             raise ValueError("no nets to stack")
         if len({len(net) for net in nets}) > 1:
             raise ValueError(f"nets of different depth cannot be stacked: {sorted({len(net) for net in nets})}")
+        behind = [layer for net in nets for layer in _behind_flatten(net)]
+        if wrong := [layer for layer in behind if not isinstance(layer, nn.Linear | nn.ReLU | nn.Identity)]:
+            raise ValueError(f"cannot be stacked behind nn.Flatten: {wrong[0]}")
         self.num_nets = len(nets)
         self.layers = nn.Sequential(*(_side_by_side(same) for same in zip(*nets, strict=True)))
 
@@ -86,8 +93,19 @@ class _LayerNorms(nn.Module):
         return F.group_norm(x, self.num_nets, eps=self.eps) * self.weight + self.bias
 
 
+class _Flatten(nn.Module):
+    """`nn.Flatten` of every net; from here on the nets are the first axis."""
+
+    def __init__(self, num_nets: int) -> None:
+        super().__init__()
+        self.num_nets = num_nets
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), self.num_nets, -1).transpose(0, 1)  # (nets, batch, features)
+
+
 class _Linears(nn.Module):
-    """Linear layers that take what `nn.Flatten` would give them, and separate the nets."""
+    """Linear layers, one for each net."""
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
@@ -95,16 +113,22 @@ class _Linears(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach().unsqueeze(0) for layer in layers]))
 
     def forward(self, x: Tensor) -> Tensor:
-        num_nets = len(self.weight)
-        by_net = x.reshape(len(x), num_nets, -1).transpose(0, 1)  # (nets, batch, in)
-        return torch.baddbmm(self.bias, by_net, self.weight)
+        return torch.baddbmm(self.bias, x, self.weight)  # (nets, batch, out)
+
+
+def _behind_flatten(net: nn.Sequential) -> list[nn.Module]:
+    """The layers of a net behind its `nn.Flatten`."""
+    layers = list(net)
+    places = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Flatten)]
+    return layers[places[0] + 1 :] if places else []
 
 
 def _side_by_side(layers: Sequence[nn.Module]) -> nn.Module:
     """One layer for what stands at one place of all nets."""
     runs = [list(run) for _, run in groupby(layers, repr)]
-    if len(runs) > 1 and any(isinstance(layer, nn.Conv2d | nn.Linear) for layer in layers):
-        raise ValueError(f"nets of different sizes cannot be stacked: {runs[0][0]}, {runs[1][0]}")
+    norms = nn.BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d | nn.LayerNorm | nn.Identity
+    if len(runs) > 1 and not all(isinstance(layer, norms) for layer in layers):
+        raise ValueError(f"nets that differ in more than normalization cannot be stacked: {runs[0][0]}, {runs[1][0]}")
     merged = [_merge(run) for run in runs]
     return merged[0] if len(merged) == 1 else _Parts(merged, [len(run) for run in runs])
 
@@ -114,23 +138,24 @@ def _merge(layers: Sequence[nn.Module]) -> nn.Module:
     first, count = layers[0], len(layers)
     merged: nn.Module
     match first:
-        case nn.ReLU() | nn.Identity() | nn.Flatten():
+        case nn.ReLU() | nn.Identity() | nn.MaxPool2d() | nn.AvgPool2d() | nn.AdaptiveAvgPool2d():
             return first
-        case nn.Linear():
+        case nn.Flatten():
+            return _Flatten(count)
+        case nn.Linear() if first.bias is not None:
             return _Linears([layer for layer in layers if isinstance(layer, nn.Linear)])
         case nn.LayerNorm() if len(first.normalized_shape) == 3 and first.bias is not None:
             return _LayerNorms([layer for layer in layers if isinstance(layer, nn.LayerNorm)])
-        case nn.Conv2d(groups=1, padding_mode="zeros"):
+        case nn.Conv2d():
             channels = first.in_channels * count, first.out_channels * count
             shape = first.kernel_size, first.stride, first.padding, first.dilation
-            merged = nn.Conv2d(*channels, *shape, groups=count, bias=first.bias is not None)  # type: ignore[arg-type]
-        case nn.BatchNorm2d():
+            last = first.groups * count, first.bias is not None, first.padding_mode
+            merged = nn.Conv2d(*channels, *shape, *last)  # type: ignore[arg-type]
+        case nn.BatchNorm2d() | nn.InstanceNorm2d():
             options = first.eps, first.momentum, first.affine, first.track_running_stats
-            merged = nn.BatchNorm2d(first.num_features * count, *options)
+            merged = type(first)(first.num_features * count, *options)  # type: ignore[arg-type]
         case nn.GroupNorm():
             merged = nn.GroupNorm(first.num_groups * count, first.num_channels * count, first.eps, first.affine)
-        case nn.InstanceNorm2d(track_running_stats=False):
-            merged = nn.InstanceNorm2d(first.num_features * count, first.eps, affine=first.affine)
         case _:
             raise ValueError(f"cannot be stacked: {first}")
     states = [layer.state_dict() for layer in layers]
