@@ -157,7 +157,7 @@ _VALUE = re.compile(
     r"""(?P<snippet>[A-Za-z_]\w*)\.(?P<name>[A-Za-z_]\w*)(?P<keys>(?:\[(?:-?\d+|"[^"]*"|'[^']*')\])*)(?::(?P<format>.*))?"""
 )
 _KEY = re.compile(r"""\[(?:(?P<index>-?\d+)|"(?P<double>[^"]*)"|'(?P<single>[^']*)')\]""")
-_INNER_VALUE = re.compile(r"\{\{\s(?P<braces>[a-z]\w*\.[A-Za-z_][^{}]*?)\s?\}\}")
+_INNER_VALUE = re.compile(r"\{\{\s(?P<braces>(?:[a-z]\w*\.[A-Za-z_]|define:|cited:)[^{}]*?)\s?\}\}")
 _NUMBER = re.compile(r"(?P<kind>define|cited):[ \t]*(?P<text>\S.*)")
 _KEYS = re.compile(r"@(?P<key>[A-Za-z][\w:-]*)")
 _FIGURE_LINE = re.compile(r"(?P<indent>[ \t]*)!\[[^\n]*\]\(figure:[^()\s]*\)[ \t]*")

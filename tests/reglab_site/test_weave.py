@@ -184,6 +184,11 @@ def test_numbers_typed_on_purpose_are_shown(site: Any) -> None:
     assert "Between 0.9 and 0.99." in site.weave("zh")
 
 
+def test_numbers_typed_on_purpose_are_shown_in_formulas_too(site: Any) -> None:
+    site.add(r"It is $\ln 2 \approx {{ define: 0.69 }}$.")
+    assert r"It is $\ln 2 \approx 0.69$." in site.weave("en")
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
