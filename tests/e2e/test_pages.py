@@ -65,7 +65,7 @@ SHOWN_TEXT = """() => {
     return copy.textContent + (unfilled ?? "");
 }"""
 INVISIBLE = """(selector) => [...document.querySelectorAll(selector)].filter((element) => {
-    if (element.closest("details:not([open])")) return false;
+    if (element.closest("details:not([open]), .tabbed-block:not(:first-child)")) return false;
     const box = element.getBoundingClientRect();
     return box.width < 2 || box.height < 2;
 }).map((element) => element.outerHTML.slice(0, 120))"""
