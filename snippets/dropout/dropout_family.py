@@ -564,7 +564,7 @@ assert all(abs(accuracy[two] - accuracy[one]) < 0.03 for one, two in pairs)
 
 # claim: elements-have-the-lower-loss-at-one-half
 assert loss[f"Dropout {p_middle}"] < loss[f"Dropout2d {p_middle}"] - 0.01
-assert wins_element_loss[1] >= 7
+assert wins_element_loss[1] >= num_seeds // 2
 
 # claim: loss-at-the-small-p-is-undecided
 assert abs(loss[f"Dropout {p_small}"] - loss[f"Dropout2d {p_small}"]) < 0.06
