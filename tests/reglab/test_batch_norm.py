@@ -16,7 +16,7 @@ def random_pair(shape: tuple[int, ...], dtype: torch.dtype, **options: object) -
     theirs = TORCHS[shape](4, **options)
     for parameter in theirs.parameters():
         nn.init.normal_(parameter)
-    ours = BatchNorm(4, **options)  # type: ignore[arg-type]
+    ours = BatchNorm(4, **options)
     ours.load_state_dict(theirs.state_dict())
     return ours.to(dtype), theirs.to(dtype)
 
@@ -135,7 +135,7 @@ def test_the_mode_is_training_and_not_whether_gradients_are_on() -> None:
 def test_buffers_move_and_are_copied_with_the_layer() -> None:
     layer = BatchNorm(4)
     layer(torch.randn(6, 4))
-    assert copy.deepcopy(layer).double().running_var.dtype == torch.float64  # type: ignore[union-attr]
+    assert copy.deepcopy(layer).double().running_var.dtype == torch.float64
     assert {buffer.device.type for buffer in layer.to("meta").buffers()} == {"meta"}
 
 
